@@ -2,7 +2,8 @@
 
 Each class has a stable ``code`` (documented in docs/troubleshooting.md) and an ``exit_code`` of the
 command line. The text says what happened, at which party, and what to do next. It never holds a
-secret value: texts are shown on screens, written to logs and sent to the other parties.
+secret value: texts are shown on screens, written to logs and sent to the other parties. Those that
+are ``for_this_site_only`` may quote the site's own files, and are not sent.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ class CohortiumError(Exception):
 
     code: ClassVar[str] = "COH-000"
     exit_code: ClassVar[int] = 1
+    # Texts about a site's files may quote them: the other parties are told the code only.
+    for_this_site_only: ClassVar[bool] = False
 
     def __init__(self, what: str, *, remedy: str = "", party: str | None = None) -> None:
         super().__init__(what)
@@ -59,6 +62,7 @@ class DataFileError(CohortiumError):
 
     code = "COH-201"
     exit_code = 3
+    for_this_site_only = True
 
 
 class DataValueError(CohortiumError):
@@ -66,6 +70,7 @@ class DataValueError(CohortiumError):
 
     code = "COH-202"
     exit_code = 3
+    for_this_site_only = True
 
 
 class LabelError(CohortiumError):
@@ -73,6 +78,7 @@ class LabelError(CohortiumError):
 
     code = "COH-203"
     exit_code = 3
+    for_this_site_only = True
 
 
 class FeatureError(CohortiumError):
@@ -125,7 +131,7 @@ class ConnectError(CohortiumError):
 
 
 class PeerLostError(CohortiumError):
-    """A party closed its connection in the middle of the run (crashed, was killed, lost its net)."""
+    """A party closed its connection in mid-run: it crashed, was killed, or lost its network."""
 
     code = "COH-404"
     exit_code = 6

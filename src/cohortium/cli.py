@@ -1,0 +1,177 @@
+"""The commands: parse, call, print. No logic of their own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cohortium.errors import CohortiumError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# What a command needs is imported when it runs: `--help` stays quick.
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Train one model on the genomic data that several sites hold; nobody sees another's "
+    "records.",
+)
+identity_app = typer.Typer(no_args_is_help=True, help="This site's key and certificate.")
+app.add_typer(identity_app, name="identity")
+
+DEFAULT_IDENTITY = Path("~/.cohortium/identity")
+EngineOption = Annotated[
+    str, typer.Option(help="'numpy', or 'tensorflow' for the same program as one tf.function.")
+]
+IdentityOption = Annotated[
+    Path, typer.Option("--identity", help="The directory of this site's key and certificate.")
+]
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Where the results go.")] = Path("cohortium-demo"),
+    engine: EngineOption = "numpy",
+) -> None:
+    """Train on bundled leukaemia data: two hospitals and a dealer, each a process, real TLS."""
+    from cohortium.run.demo import HOSPITALS, demonstrate
+    from cohortium.screen import RunScreen, show_costs, show_demo
+
+    console = _console()
+    console.print(
+        "Two hospitals (40 and 39 patients) train a classifier of BCR/ABL leukaemia on 12,625 "
+        "genes; a university deals randomness. Three processes, TLS 1.3 between them."
+    )
+    with RunScreen(console, HOSPITALS[0], notes=False) as screen:
+        result = demonstrate(out, screen.on_event, engine=engine)
+    show_demo(console, result)
+    show_costs(console, result.run.records)
+    console.print(
+        f"The study, each hospital's model.json and each party's record.json are in {out}/."
+    )
+
+
+@app.command()
+def simulate(
+    study: Annotated[Path, typer.Argument(help="The study file.")],
+    data: Annotated[
+        list[str], typer.Option(help="NAME=FILE, NAME=FILE,labels=FILE or NAME=POSITIVE,NEGATIVE.")
+    ],
+    out: Annotated[Path, typer.Option(help="Where the results go.")] = Path("cohortium-run"),
+    engine: EngineOption = "numpy",
+) -> None:
+    """Run all parties of a study on this machine, each as a process, on real files."""
+    from cohortium.run.local import simulate as simulate_study
+    from cohortium.screen import RunScreen, show_costs
+    from cohortium.study import load_study
+
+    console = _console()
+    loaded = load_study(study)
+    arguments = _named(data)
+    leader = loaded.study.with_role("compute")[0]
+    with RunScreen(console, leader) as screen:
+        run = simulate_study(loaded, arguments, out, screen.on_event, engine=engine)
+    show_costs(console, run.records)
+    for name, paths in run.models.items():
+        for path in paths:
+            console.print(f"{name} received {path}")
+
+
+@app.command()
+def join(
+    study: Annotated[Path, typer.Argument(help="The study file, the same bytes at every site.")],
+    name: Annotated[str, typer.Option("--as", help="This site's party name in the study.")],
+    data: Annotated[
+        str | None, typer.Option(help="FILE, FILE,labels=FILE or POSITIVE,NEGATIVE.")
+    ] = None,
+    identity: IdentityOption = DEFAULT_IDENTITY,
+    out: Annotated[Path, typer.Option(help="Where the results go.")] = Path("cohortium-run"),
+    engine: EngineOption = "numpy",
+) -> None:
+    """Take part in a study as one of its parties."""
+    from cohortium.net import load_identity
+    from cohortium.run.child import read_site_data
+    from cohortium.run.party import PartySetup, run_party
+    from cohortium.screen import RunScreen
+    from cohortium.study import load_study
+
+    console = _console()
+    loaded = load_study(study)
+    loaded.study.named(name)
+    key = load_identity(identity.expanduser())
+    cohort = None if data is None else read_site_data(data, loaded.study)
+    setup = PartySetup(loaded, name, key, cohort, out, engine)
+    with RunScreen(console, name) as screen:
+        paths = run_party(setup, lambda event: screen.on_event(name, event))
+    for path in paths:
+        console.print(f"Received {path}")
+    console.print(f"The record of this run is {out / 'record.json'}.")
+
+
+@identity_app.command("new")
+def identity_new(
+    name: Annotated[str, typer.Argument(help="This site's party name: a-z, 0-9 and '-'.")],
+    identity: IdentityOption = DEFAULT_IDENTITY,
+    days: Annotated[int, typer.Option(help="How long the certificate is valid.")] = 730,
+) -> None:
+    """Make this site's key and certificate; the key never leaves this machine."""
+    from cohortium.net import create_identity
+
+    made = create_identity(name, identity.expanduser(), days)
+    _print_identity(made.name, made.certificate_pem)
+
+
+@identity_app.command("show")
+def identity_show(identity: IdentityOption = DEFAULT_IDENTITY) -> None:
+    """Show what the study file needs of this site: fingerprint and certificate."""
+    from cohortium.net import load_identity
+
+    loaded = load_identity(identity.expanduser())
+    _print_identity(loaded.name, loaded.certificate_pem)
+
+
+def _print_identity(name: str, certificate: str) -> None:
+    from cohortium.net import certificate_expiry, fingerprint
+
+    console = _console()
+    console.print(f"name         {name}", highlight=False)
+    console.print(f"expires      {certificate_expiry(certificate):%Y-%m-%d}", highlight=False)
+    console.print(f"fingerprint  {fingerprint(certificate)}", highlight=False, soft_wrap=True)
+    console.print("For the study file, under this site's [[party]]:\n")
+    console.print(f'certificate = """\n{certificate.strip()}\n"""', highlight=False)
+
+
+def _named(data: list[str]) -> dict[str, str]:
+    arguments: dict[str, str] = {}
+    for item in data:
+        name, equals, files = item.partition("=")
+        if not equals or not name or not files or name in arguments:
+            raise typer.BadParameter(
+                f"{item!r} is not NAME=FILE, or its name was given before.", param_hint="--data"
+            )
+        arguments[name] = files
+    return arguments
+
+
+def _console(*, error: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=error)
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one message and its exit code."""
+    try:
+        app()
+    except CohortiumError as error:
+        from cohortium.screen import show_error
+
+        show_error(_console(error=True), error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

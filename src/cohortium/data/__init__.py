@@ -1,0 +1,40 @@
+"""A site's own data: read from its files, aligned with the other sites' features, prepared.
+
+All of it is cleartext and stays on this machine; nothing here knows of secure computation or of
+the network. Error texts name samples, columns and the offending cell: they are for the site's own
+screen, and must not be sent to another party.
+"""
+
+from cohortium.data.alignment import (
+    AlignmentReport,
+    SiteAlignment,
+    common_features,
+    features_digest,
+)
+from cohortium.data.cohort import Cohort, concatenate
+from cohortium.data.idash import read_idash
+from cohortium.data.preparation import (
+    Fitted,
+    Preparation,
+    PreparationReport,
+    fit,
+    prepare,
+)
+from cohortium.data.reading import parse_data_argument, read_cohort
+
+__all__ = [
+    "AlignmentReport",
+    "Cohort",
+    "Fitted",
+    "Preparation",
+    "PreparationReport",
+    "SiteAlignment",
+    "common_features",
+    "concatenate",
+    "features_digest",
+    "fit",
+    "parse_data_argument",
+    "prepare",
+    "read_cohort",
+    "read_idash",
+]

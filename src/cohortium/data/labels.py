@@ -1,0 +1,240 @@
+"""From the words of a label column to classes: 1 for the positive class, 0 for the negative.
+
+Every reader uses this module, whatever its format, so that a label means the same everywhere. The
+label is a column of the cohort's own table, or of a label file whose first column holds the names
+of the samples.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from cohortium.data.cohort import Cohort
+from cohortium.data.table import Table, open_table
+from cohortium.data.wording import class_list, counted, examples, nearest, repeated, shown, some
+from cohortium.errors import DataValueError, LabelError, ParameterError
+
+MissingLabel = Literal["error", "drop"]
+
+
+@dataclass(frozen=True)
+class LabelRequest:
+    """Which label a cohort is to have.
+
+    ``column`` is the label's column, in ``file`` if given, else in the cohort's own table; with
+    a file it may be None where the file has one column beside the samples' names. ``positive``
+    names the class coded as 1; without it, 1 is positive where the classes are 0 and 1.
+    ``negative`` is needed where there are more than two classes: samples of the others are left
+    out. ``missing`` says what happens to samples without a label. Raises ParameterError where
+    these contradict one another.
+    """
+
+    column: str | None = None
+    file: Path | None = None
+    positive: str | None = None
+    negative: str | None = None
+    missing: MissingLabel = "error"
+
+    def __post_init__(self) -> None:
+        if self.missing not in ("error", "drop"):
+            raise ParameterError(
+                f"missing_label is {shown(str(self.missing))}.",
+                remedy="Choose missing_label='error' or 'drop'.",
+            )
+        if not self.wanted and (self.positive is not None or self.negative is not None):
+            raise ParameterError(
+                "A class is named, but no label.",
+                remedy="Name the label's column (label=...) or its file (label_file=...).",
+            )
+        if self.negative is not None and self.positive is None:
+            raise ParameterError(
+                "The negative class is named, but not the positive.", remedy="Give positive=..."
+            )
+        if self.positive is not None and self.positive == self.negative:
+            raise ParameterError(
+                f"The positive and the negative class are both {shown(self.positive)}.",
+                remedy="Name two different classes.",
+            )
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the cohort is to have labels at all."""
+        return self.column is not None or self.file is not None
+
+
+@dataclass(frozen=True)
+class LabelTexts:
+    """The cells of a label column: by sample, ``""`` where missing; ``lines`` where they are."""
+
+    source: str
+    column: str
+    texts: Mapping[str, str]
+    lines: Mapping[str, int]
+
+
+def read_label_file(request: LabelRequest) -> LabelTexts:
+    """Return the label column of the request's file.
+
+    Raises LabelError where the column is not in the file, DataValueError where a sample has two
+    rows, and the errors of ``open_table``.
+    """
+    if request.file is None:
+        raise ParameterError("There is no label file.", remedy="Give label_file=...")
+    table = open_table(request.file)
+    choices = table.header[1:]
+    if request.column is None and len(choices) > 1:
+        raise LabelError(
+            f"{table.source} has {len(choices)} columns that could be the label: "
+            f"{examples(choices, 10)}.",
+            remedy="Name one of them (label=...).",
+        )
+    return label_column(table, choices[0] if request.column is None else request.column)
+
+
+def label_column(table: Table, column: str) -> LabelTexts:
+    """Return a column of ``table`` as the labels of the samples in its first column.
+
+    Raises LabelError where the column is not there, DataValueError where a sample has two rows.
+    """
+    if (times := table.header[1:].count(column)) != 1:
+        found = f"has {times} columns" if times else "has no column"
+        remedy = nearest(column, table.header[1:]) or (
+            "Rename all but one." if times else f"Its columns are {examples(table.header[1:], 10)}."
+        )
+        raise LabelError(f"{table.source} {found} {shown(column)}.", remedy=remedy)
+    refuse_repeated_samples(table)
+    cells = table.column(table.header.index(column, 1))
+    return LabelTexts(
+        source=table.source,
+        column=column,
+        texts=dict(zip(table.names, cells, strict=True)),
+        lines=dict(zip(table.names, table.lines, strict=True)),
+    )
+
+
+def refuse_repeated_samples(table: Table) -> None:
+    """Raise DataValueError where a sample's name in the first column is empty or used twice."""
+    if "" in table.names:
+        line = table.lines[table.names.index("")]
+        raise DataValueError(
+            f"{table.source}, line {line}, column {shown(table.header[0])} (number 1): "
+            "the sample has no name.",
+            remedy="Give the sample a name, or delete the line.",
+        )
+    if twice := repeated(table.names):
+        where = [
+            f"{shown(name)} in lines {' and '.join(str(table.lines[row]) for row in rows)}"
+            for name, rows in twice.items()
+        ]
+        raise DataValueError(
+            f"{table.source}: {counted(len(twice), 'sample name')} used more than once: "
+            f"{some(where)}.",
+            remedy="Keep one line for each sample, or give them different names.",
+        )
+
+
+def labelled(cohort: Cohort, labels: LabelTexts, request: LabelRequest) -> Cohort:
+    """Return the cohort's samples that are of the two classes asked for, with their labels.
+
+    Samples that the labels do not mention count as missing a label; labels of samples that are
+    not in the cohort are not used. Raises LabelError where no sample is mentioned, where labels
+    are missing and are not to be dropped, and where there are not two classes to choose from.
+    """
+    texts = [labels.texts.get(sample, "") for sample in cohort.samples]
+    _refuse_missing(cohort, labels, texts, request)
+    positive, negative = _two_classes(labels, texts, request)
+    kept = [row for row, text in enumerate(texts) if text in (positive, negative)]
+    coded = np.array([texts[row] == positive for row in kept], dtype=np.int64)
+    unlabelled = texts.count("")
+    others = len(texts) - len(kept) - unlabelled
+    notes = [
+        f"{counted(number, 'sample')} left out: {why}"
+        for number, why in (
+            (unlabelled, f"no label {shown(labels.column)}"),
+            (others, f"neither {shown(positive)} nor {shown(negative)}"),
+        )
+        if number
+    ]
+    return replace(
+        cohort.take(kept),
+        labels=coded,
+        positive=positive,
+        negative=negative,
+        notes=(*cohort.notes, *notes),
+    )
+
+
+def _refuse_missing(
+    cohort: Cohort, labels: LabelTexts, texts: Sequence[str], request: LabelRequest
+) -> None:
+    unmentioned = [sample for sample in cohort.samples if sample not in labels.texts]
+    if len(unmentioned) == len(cohort.samples):
+        raise LabelError(
+            f"No sample of {cohort.source} ({examples(cohort.samples)}) is in {labels.source} "
+            f"({examples(list(labels.texts))}).",
+            remedy="Use the same sample names in both, in the first column of the label file; "
+            "check whether samples are in the rows or in the columns of the table.",
+        )
+    if request.missing == "drop":
+        return
+    drop = "or leave such samples out (missing_label='drop')."
+    if unmentioned:
+        raise LabelError(
+            f"{len(unmentioned):,} of {counted(len(cohort.samples), 'sample')} of {cohort.source} "
+            f"are not in {labels.source}: {examples(unmentioned)}.",
+            remedy=f"Add them to the label file, {drop}",
+        )
+    if "" in texts:
+        where = [
+            f"line {labels.lines[sample]} (sample {shown(sample)})"
+            for sample, text in zip(cohort.samples, texts, strict=True)
+            if not text
+        ]
+        raise LabelError(
+            f"{labels.source}, column {shown(labels.column)}: the label is missing for "
+            f"{len(where):,} of {counted(len(texts), 'sample')}: {some(where)}.",
+            remedy=f"Fill in the labels, {drop}",
+        )
+
+
+def _two_classes(
+    labels: LabelTexts, texts: Sequence[str], request: LabelRequest
+) -> tuple[str, str]:
+    counts = Counter(text for text in texts if text)
+    where = f"{labels.source}, column {shown(labels.column)}"
+    found = f"The classes are {class_list(counts)}." if counts else "Every label is missing."
+    for role, name in (("positive", request.positive), ("negative", request.negative)):
+        if name is not None and name not in counts:
+            raise LabelError(
+                f"{where}: no sample is of the {role} class {shown(name)}. {found}",
+                remedy=nearest(name, counts) or f"Give one of these classes as {role}=...",
+            )
+    if len(counts) < 2:
+        raise LabelError(
+            f"{where}: samples of two classes are needed. {found}",
+            remedy="Choose another label, or a file with samples of both classes.",
+        )
+    positive, negative = request.positive, request.negative
+    if positive is None and set(counts) == {"0", "1"}:
+        positive = "1"
+    if positive is None:
+        raise LabelError(
+            f"{where}: it is not said which class is positive. {found}",
+            remedy="Name it (positive=...).",
+        )
+    if negative is None:
+        others = [name for name in counts if name != positive]
+        if len(others) > 1:
+            raise LabelError(
+                f"{where}: there are {len(counts)} classes. {found}",
+                remedy="Name the negative class too (negative=...): samples of the others are "
+                "left out.",
+            )
+        negative = others[0]
+    return positive, negative

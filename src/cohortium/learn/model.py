@@ -1,0 +1,145 @@
+"""The revealed model: named weights, saved as plain JSON that can hold nothing executable.
+
+Format (docs/formats.md): an object with ``format`` = "cohortium-model/1", the features' names and
+weights, the intercept, the classes, and how values are prepared before they meet the weights.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cohortium.errors import ModelFileError, ParameterError
+
+FORMAT = "cohortium-model/1"
+_LARGEST_FILE = 1 << 30
+
+
+@dataclass(frozen=True)
+class Model:
+    """A linear classifier on prepared values: P(positive) = σ(x·weights + intercept).
+
+    ``preparation`` says how a cohort's values were prepared for training (imputation,
+    standardisation, clip); predictions want values prepared in the same way.
+    """
+
+    features: tuple[str, ...]
+    weights: NDArray[np.float64]
+    intercept: float
+    positive: str
+    negative: str
+    preparation: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.weights.shape != (len(self.features),):
+            raise ParameterError(
+                f"{len(self.features)} features but weights of shape {self.weights.shape}.",
+                remedy="Give one weight for each feature.",
+            )
+
+    def __repr__(self) -> str:
+        return f"Model({len(self.features)} features, {self.positive!r} against {self.negative!r})"
+
+    def logits(
+        self, values: ArrayLike, features: Sequence[str] | None = None
+    ) -> NDArray[np.float64]:
+        """Return x·weights + intercept for samples × features of prepared values.
+
+        With ``features`` the columns are matched by name, in any order; ModelFileError where one
+        of the model's is missing.
+        """
+        array = np.asarray(values, dtype=np.float64)
+        if features is not None:
+            place = {name: index for index, name in enumerate(features)}
+            missing = [name for name in self.features if name not in place]
+            if missing:
+                raise ModelFileError(
+                    f"The data lack {len(missing)} of the model's {len(self.features)} features "
+                    f"({', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}).",
+                    remedy="Use data measured on the same features.",
+                )
+            array = array[:, [place[name] for name in self.features]]
+        if array.ndim != 2 or array.shape[1] != len(self.features):
+            raise ModelFileError(
+                f"Values of shape {array.shape} do not fit {len(self.features)} features.",
+                remedy="Give samples in rows and the model's features in columns.",
+            )
+        return array @ self.weights + self.intercept
+
+    def predict_probability(
+        self, values: ArrayLike, features: Sequence[str] | None = None
+    ) -> NDArray[np.float64]:
+        """Return the probability of the positive class for each sample."""
+        return 0.5 * (1.0 + np.tanh(0.5 * self.logits(values, features)))
+
+    def predict(
+        self, values: ArrayLike, features: Sequence[str] | None = None
+    ) -> NDArray[np.int64]:
+        """Return 1 for the positive class, else 0, for each sample."""
+        return (self.logits(values, features) > 0).astype(np.int64)
+
+    def save(self, path: Path) -> None:
+        """Write the model as JSON."""
+        document = {
+            "format": FORMAT,
+            "kind": "logistic",
+            "positive": self.positive,
+            "negative": self.negative,
+            "intercept": self.intercept,
+            "features": list(self.features),
+            "weights": self.weights.tolist(),
+            "preparation": dict(self.preparation),
+            "training": dict(self.training),
+        }
+        path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+    @staticmethod
+    def load(path: Path) -> Model:
+        """Return a saved model; ModelFileError where the file is not one."""
+        try:
+            if path.stat().st_size > _LARGEST_FILE:
+                raise ModelFileError(f"{path} is larger than any model.", remedy="Check the path.")
+            document = json.loads(path.read_text(encoding="utf-8"))
+            return _from_document(document, path)
+        except OSError as error:
+            raise ModelFileError(
+                f"{path} can not be read ({error.strerror}).", remedy="Check the path."
+            ) from None
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise ModelFileError(
+                f"{path} is not a cohortium model ({type(error).__name__}).",
+                remedy="Give a model.json that a run has written.",
+            ) from None
+
+
+def _from_document(document: dict[str, Any], path: Path) -> Model:
+    if document["format"] != FORMAT:
+        raise ModelFileError(
+            f"{path} has the format {str(document['format'])[:40]!r}, not {FORMAT!r}.",
+            remedy="Read it with the version that wrote it.",
+        )
+    features, weights = document["features"], np.array(document["weights"], dtype=np.float64)
+    intercept = float(document["intercept"])
+    if not all(isinstance(name, str) for name in features):
+        raise TypeError("features")
+    if weights.shape != (len(features),) or not np.isfinite(weights).all():
+        raise ValueError("weights")
+    if not math.isfinite(intercept):
+        raise ValueError("intercept")
+    return Model(
+        tuple(features),
+        weights,
+        intercept,
+        str(document["positive"]),
+        str(document["negative"]),
+        dict(document["preparation"]),
+        dict(document["training"]),
+    )

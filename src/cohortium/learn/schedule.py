@@ -1,0 +1,54 @@
+"""Nesterov's method written as public combinations of residuals.
+
+In the dual form (docs/protocol.md, "Logistic regression") a gradient step is
+
+    u ← (1 − ηλ)·v − c·e(v),   v = u + β_t·(u − u_previous),   c = η / (nκ),
+
+so every u_t and v_t is a linear combination of the residuals so far, with coefficients that depend
+on public numbers alone. Training combines the residuals afresh at each iteration: scales do not
+build up, nothing is truncated inside the loop, and rounding does not accumulate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Coefficients over iterations × residuals × columns (a column is one λ).
+
+    ``points[t]`` combines residuals 0 … t−1 into the point where residual t is taken;
+    ``final`` combines all of them into the result.
+    """
+
+    points: NDArray[np.float64]
+    final: NDArray[np.float64]
+
+
+def nesterov(
+    iterations: int, smoothness: float, l2: NDArray[np.float64], gradient_factor: float
+) -> Schedule:
+    """Return the schedule for each λ of ``l2``.
+
+    ``smoothness`` is a Lipschitz constant of the unpenalised gradient, ``gradient_factor`` 1/(nκ).
+    Step η = 1/(smoothness + λ). Momentum β_t is the smaller of t/(t + 3) and, where λ > 0, the
+    constant of the strongly convex case (Nesterov, Lectures on Convex Optimization, 2.2).
+    """
+    step = 1.0 / (smoothness + l2)
+    decay = 1.0 - step * l2
+    root = np.sqrt(step * l2)
+    most = (1.0 - root) / (1.0 + root)
+    points = np.zeros((iterations, iterations, len(l2)))
+    before = np.zeros((iterations, len(l2)))
+    current = np.zeros((iterations, len(l2)))
+    for t in range(iterations):
+        momentum = np.minimum(t / (t + 3.0), most)
+        point = current + momentum * (current - before)
+        points[t] = point
+        before, current = current, decay * point
+        current[t] = -step * gradient_factor
+    return Schedule(points, current)

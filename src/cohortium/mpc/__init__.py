@@ -1,0 +1,22 @@
+"""Secret tensors, and the protocols that compute on them."""
+
+from cohortium.mpc.protocol import Counters, InputRequest, Ledger, Protocol
+from cohortium.mpc.tensor import (
+    SecretTensor,
+    concatenate,
+    constant,
+    secret_inputs,
+    weighted_sum,
+)
+
+__all__ = [
+    "Counters",
+    "InputRequest",
+    "Ledger",
+    "Protocol",
+    "SecretTensor",
+    "concatenate",
+    "constant",
+    "secret_inputs",
+    "weighted_sum",
+]

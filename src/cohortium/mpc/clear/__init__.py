@@ -1,0 +1,134 @@
+"""The protocol interface in the clear, in float64 and without secrecy.
+
+The reference for tests and dry runs, and the cleartext twin of every estimator: the same code
+runs over it with exact numbers, so a difference is the secure protocols' rounding alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cohortium.errors import ParameterError
+from cohortium.mpc.periodic import PeriodicSeries
+from cohortium.mpc.protocol import Bilinear, Counters, InputRequest, Protocol, Shape
+
+Array = NDArray[np.float64]
+
+
+class ClearProtocol(Protocol):
+    """All parties in one place: whoever owns an input, ``inputs`` has its values by name.
+
+    Values given with the request itself come first. Activations are evaluated by the same
+    series, or exactly where ``exact`` names the function for a series' name.
+    """
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Array] | None = None,
+        exact: Mapping[str, Callable[[Array], Array]] | None = None,
+    ) -> None:
+        self.counters = Counters()
+        self._inputs = dict(inputs or {})
+        self._exact = dict(exact or {})
+
+    def input(self, requests: Sequence[InputRequest]) -> list[Array]:
+        """Return the values as they are."""
+        values = []
+        for request in requests:
+            given = self._inputs.get(request.name, request.values)
+            if given is None:
+                raise ParameterError(
+                    f"No values were given for the input {request.name!r}.",
+                    remedy="Pass them in `inputs`.",
+                )
+            values.append(np.asarray(given, dtype=np.float64).reshape(request.shape))
+        return values
+
+    def constant(self, values: Array, fraction_bits: int) -> Array:  # noqa: ARG002
+        """Return the values."""
+        return values
+
+    def linear(
+        self,
+        function: Callable[..., Any],
+        values: Sequence[Array],
+        shape: Shape,
+    ) -> Array:
+        """Return function(*values)."""
+        return np.asarray(function(*values)).reshape(shape)
+
+    def multiply_public(
+        self,
+        operation: Bilinear,
+        value: Array,
+        factor: Array,
+        fraction_bits: int,  # noqa: ARG002 - float64 does not round the factor
+        shape: Shape,  # noqa: ARG002
+    ) -> Array:
+        """Return operation(value, factor)."""
+        return np.asarray(operation.real(value, factor))
+
+    def weighted_sum(
+        self,
+        weights: Array,
+        values: Sequence[Array],
+        fraction_bits: int,  # noqa: ARG002
+        shape: Shape,
+    ) -> Array:
+        """Return Σ weights[t] · values[t]."""
+        total = np.zeros(shape)
+        for weight, value in zip(weights, values, strict=True):
+            total += weight * value
+        return total
+
+    def scale_by_power_of_two(self, value: Array, exponent: int, *, encoded: bool) -> Array:
+        """Return value · 2^exponent, unless only the encoding changes."""
+        return value if encoded else value * 2.0**exponent
+
+    def product(
+        self,
+        operation: Bilinear,
+        x: Array,
+        y: Array,
+        x_bits: int,  # noqa: ARG002
+        y_bits: int,  # noqa: ARG002
+        shape: Shape,  # noqa: ARG002
+    ) -> Array:
+        """Return operation(x, y)."""
+        return np.asarray(operation.real(x, y))
+
+    def prepare(self, values: Sequence[Array]) -> None:
+        """Nothing to do."""
+
+    def rescale(self, value: Array, bits: int) -> Array:  # noqa: ARG002
+        """Return the value: float64 has no binary point to move."""
+        return value
+
+    def periodic(self, value: Array, series: PeriodicSeries, fraction_bits: int) -> Array:  # noqa: ARG002
+        """Return the exact function where known, the series elsewhere."""
+        function = self._exact.get(series.name, series)
+        return np.asarray(function(value))
+
+    def reveal(
+        self,
+        name: str,  # noqa: ARG002
+        value: Array,
+        receivers: Sequence[str],  # noqa: ARG002
+        fraction_bits: int,  # noqa: ARG002
+        shape: Shape,
+    ) -> Array:
+        """Return the values to everybody."""
+        return value.reshape(shape)
+
+
+def logistic(x: Array) -> Array:
+    """Return 1 / (1 + exp(−x)), the exact function of the sigmoid's series."""
+    return 0.5 * (1.0 + np.tanh(0.5 * x))
+
+
+EXACT: Mapping[str, Callable[[Array], Array]] = {"sigmoid": logistic, "tanh": np.tanh}
+__all__ = ["EXACT", "ClearProtocol", "logistic"]

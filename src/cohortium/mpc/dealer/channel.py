@@ -1,0 +1,174 @@
+"""A computing party's communication: draws from its stream, openings, dealt values, reveals.
+
+Everything that a program sends or receives passes here, in program order: each frame's label
+holds the step's number and gate, so two parties that are not at the same step notice at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cohortium.errors import AgreementError
+from cohortium.mpc.dealer.randomness import Stream
+from cohortium.mpc.dealer.session import Roles
+from cohortium.mpc.dealer.shares import split
+from cohortium.mpc.protocol import Counters, Shape
+from cohortium.net.mesh import Mesh
+from cohortium.ring import Engine, RingArray
+
+
+class Channel:
+    """The mesh, the stream and the engine of one computing party, and what went through them."""
+
+    def __init__(
+        self, mesh: Mesh, roles: Roles, key: bytes, engine: Engine, counters: Counters
+    ) -> None:
+        self.me = mesh.name
+        self._mesh = mesh
+        self._engine = engine
+        self._counters = counters
+        self._stream = Stream(key)
+        self._dealer = roles.dealer
+        self._others = [name for name in roles.computing if name != mesh.name]
+        self._is_last = mesh.name == roles.computing[-1]
+        self._transcript = hashlib.sha256(mesh.session_id)
+        self._step = 0
+
+    def draw(self, size: int) -> RingArray:
+        """Return the next masks of this party's stream, which the dealer knows too."""
+        return self._engine.call(lambda: self._stream.take(size), [], (size,))
+
+    def open(self, gate: str, masked: RingArray, *, bits: int = 64) -> RingArray:
+        """Return the sum of all parties' masked shares mod 2^bits; one round.
+
+        Sends ⌈bits / 8⌉ bytes an element to each other computing party.
+        """
+        label = self._label(gate)
+        width = -(-bits // 8)
+
+        def transfer(mine: NDArray[np.int64]) -> NDArray[np.int64]:
+            packed = mine if width == 8 else _low_bytes(mine, width)
+            received = self._mesh.exchange(
+                label,
+                dict.fromkeys(self._others, packed),
+                dict.fromkeys(self._others, (packed.dtype, packed.shape)),
+            )
+            self._counters.add(gate, rounds=1, bytes_sent=packed.nbytes * len(self._others))
+            total = mine.copy()
+            for theirs in received.values():
+                total += theirs if width == 8 else _from_low_bytes(theirs)
+            if bits < 64:
+                total &= (1 << bits) - 1
+            self._transcript.update(total.data)
+            return total
+
+        return self._engine.call(transfer, [masked], masked.shape)
+
+    def dealt(self, gate: str, shapes: Sequence[Shape]) -> list[RingArray]:
+        """Return this party's shares of values that the dealer knows; no round.
+
+        All but the last computing party take them from their stream; the last receives what is
+        missing, which the dealer sent ahead.
+        """
+        label = self._label(gate + " dealt")
+        size = sum(math.prod(shape) for shape in shapes)
+
+        def receive() -> NDArray[np.int64]:
+            if not self._is_last:
+                return self._stream.take(size)
+            expected = {self._dealer: (np.dtype(np.int64), (size,))}
+            return self._mesh.exchange(label, {}, expected)[self._dealer]
+
+        return split(self._engine.call(receive, [], (size,)), shapes)
+
+    def share_inputs(
+        self, label: str, mine: RingArray | None, senders: Mapping[str, int]
+    ) -> list[RingArray]:
+        """Send this party's masked inputs to its equals, return those of the named senders."""
+
+        def transfer(*sent: NDArray[np.int64]) -> NDArray[np.int64]:
+            outgoing = {name: sent[0] for name in self._others if sent}
+            received = self._mesh.exchange(
+                label,
+                outgoing,
+                {name: (np.dtype(np.int64), (size,)) for name, size in senders.items()},
+            )
+            self._counters.add(
+                "input", rounds=1, bytes_sent=sum(array.nbytes for array in outgoing.values())
+            )
+            if len(self._others) > 1:
+                # With two parties there is nobody whom an owner could tell something else.
+                everything = dict(received, **dict.fromkeys([self.me] if sent else [], *sent))
+                for name in sorted(everything):
+                    self._transcript.update(everything[name].data)
+            arrays = [received[name] for name in senders]
+            if len(arrays) == 1:
+                return arrays[0]
+            return np.concatenate(arrays) if arrays else np.empty(0, np.int64)
+
+        inputs = [] if mine is None else [mine]
+        flat = self._engine.call(transfer, inputs, (sum(senders.values()),))
+        return split(flat, [(size,) for size in senders.values()])
+
+    def reveal(self, label: str, mine: RingArray, receivers: Sequence[str]) -> RingArray:
+        """Send a share to the receivers alone; return the sum where this party is one."""
+        receives = self.me in receivers
+
+        def transfer(share: NDArray[np.int64]) -> NDArray[np.int64]:
+            outgoing = {to: share for to in receivers if to != self.me}
+            incoming = {name: (share.dtype, share.shape) for name in self._others if receives}
+            received = self._mesh.exchange(label, outgoing, incoming)
+            self._counters.add("reveal", rounds=1, bytes_sent=share.nbytes * len(outgoing))
+            total = share.copy()
+            for theirs in received.values():
+                total += theirs
+            return total
+
+        return self._engine.call(transfer, [mine], mine.shape)
+
+    def compare_transcripts(self) -> None:
+        """Check that all computing parties have seen the same opened values; one round."""
+        label = self._label("transcript")
+
+        def compare() -> NDArray[np.int64]:
+            mine = np.frombuffer(self._transcript.digest(), np.uint8)
+            received = self._mesh.exchange(
+                label,
+                dict.fromkeys(self._others, mine),
+                dict.fromkeys(self._others, (mine.dtype, mine.shape)),
+            )
+            self._counters.add("transcript", rounds=1, bytes_sent=mine.nbytes * len(self._others))
+            different = [
+                name for name, theirs in received.items() if not np.array_equal(theirs, mine)
+            ]
+            if different:
+                raise AgreementError(
+                    f"{self.me} and {', '.join(different)} have seen different opened values in "
+                    "this run; nothing was revealed.",
+                    remedy="One of them does not follow the protocol, or its machine is faulty. "
+                    "Compare the installed packages, then run again.",
+                    party=self.me,
+                )
+            return np.zeros(1, np.int64)
+
+        self._engine.call(compare, [], (1,))
+
+    def _label(self, gate: str) -> str:
+        self._step += 1
+        return f"{self._step} {gate}"
+
+
+def _low_bytes(array: NDArray[np.int64], width: int) -> NDArray[np.uint8]:
+    octets = np.ascontiguousarray(array, "<i8").view(np.uint8).reshape(-1, 8)
+    return np.ascontiguousarray(octets[:, :width])
+
+
+def _from_low_bytes(octets: NDArray[np.uint8]) -> NDArray[np.int64]:
+    whole = np.zeros((octets.shape[0], 8), np.uint8)
+    whole[:, : octets.shape[1]] = octets
+    return whole.view("<i8").reshape(-1).astype(np.int64, copy=False)

@@ -1,0 +1,296 @@
+"""A computing party's side: additive shares, masked openings, and the gates' local work.
+
+Formulas and their security argument: docs/protocol.md. A secret x is held as Σ x_i over the
+computing parties. It is *masked* once every one of them also knows Δ = x + r and a share of r;
+then products of it are local work plus dealt correlations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cohortium.mpc.dealer.channel import Channel
+from cohortium.mpc.dealer.randomness import Stream
+from cohortium.mpc.dealer.session import Roles, UniqueNames, hand_out_keys, input_key
+from cohortium.mpc.dealer.shares import (
+    EVERYONE,
+    Share,
+    common_owner,
+    join,
+    linear_share,
+    or_zeros,
+    split,
+)
+from cohortium.mpc.periodic import PeriodicSeries, odd_harmonics
+from cohortium.mpc.protocol import (
+    Bilinear,
+    Counters,
+    InputRequest,
+    Ledger,
+    Protocol,
+    Shape,
+    group_by_owner,
+)
+from cohortium.net.mesh import Mesh
+from cohortium.ring import (
+    Engine,
+    NumpyEngine,
+    RingArray,
+    concatenate,
+    decode,
+    encode,
+    reshape,
+    shift_left,
+    shift_right_logical,
+    sign_bit,
+    sum_over,
+    weighted_sum,
+)
+from cohortium.ring.fixed import VALUE_BITS
+
+
+class ComputingParty(Protocol):
+    """One of the N ≥ 2 parties that hold shares."""
+
+    def __init__(
+        self, mesh: Mesh, roles: Roles, ledger: Ledger, engine: Engine | None = None
+    ) -> None:
+        self.counters = Counters()
+        self._engine = engine or NumpyEngine()
+        self._ledger = ledger
+        self._roles = roles
+        self._index = roles.computing.index(mesh.name)
+        self._key = hand_out_keys(mesh, roles)[mesh.name]
+        self._channel = Channel(mesh, roles, self._key, self._engine, self.counters)
+        self._inputs = UniqueNames("input")
+        self._reveals = UniqueNames("reveal")
+
+    # -- inputs and constants ------------------------------------------------------------------
+
+    def input(self, requests: Sequence[InputRequest]) -> list[Share]:
+        """Share the owners' tensors, all in one round (protocol.md, "Input")."""
+        for request in requests:
+            self._inputs.claim(request.name)
+        me, by_owner = self._channel.me, group_by_owner(requests)
+        encoded = {
+            request.name: self._engine.asarray(
+                encode(request.values, request.fraction_bits, request.bound)
+            )
+            for request in by_owner.get(me, [])
+        }
+        masks = {owner: self._input_mask(owner, owned) for owner, owned in by_owner.items()}
+        sizes = {owner: sum(r.size for r in owned) for owner, owned in by_owner.items()}
+        senders = {owner: size for owner, size in sizes.items() if owner != me}
+        mine = join(list(encoded.values())) + masks[me] if encoded else None
+        received = self._channel.share_inputs(f"input {requests[0].name}", mine, senders)
+        deltas = dict(zip(senders, received, strict=True))
+        if mine is not None:
+            deltas[me] = mine
+        shares = {
+            share_name: share
+            for owner, owned in by_owner.items()
+            for share_name, share in self._input_shares(owned, deltas[owner], masks[owner], encoded)
+        }
+        return [shares[request.name] for request in requests]
+
+    def _input_mask(self, owner: str, owned: Sequence[InputRequest]) -> RingArray | None:
+        """Return this party's share of the mask of one owner's inputs, flat."""
+        size = sum(request.size for request in owned)
+        if owner == self._channel.me:
+            return self._channel.draw(size)
+        if owner in self._roles.computing:
+            return None
+        stream = Stream(input_key(self._key, owned[0].name))
+        return self._engine.call(lambda: stream.take(size), [], (size,))
+
+    def _input_shares(
+        self,
+        owned: Sequence[InputRequest],
+        delta: RingArray,
+        mask: RingArray | None,
+        encoded: dict[str, RingArray],
+    ) -> list[tuple[str, Share]]:
+        shapes = [request.shape for request in owned]
+        owner = self._roles.index(owned[0].owner)
+        masks = [None] * len(owned) if mask is None else split(mask, shapes)
+        shares = []
+        for request, piece, part in zip(owned, split(delta, shapes), masks, strict=True):
+            clear = encoded.get(request.name)
+            share = clear
+            if owner is None:
+                share = piece - part if self._index == 0 else -part
+            shares.append((request.name, Share(request.shape, share, piece, part, owner, clear)))
+        return shares
+
+    def constant(self, values: NDArray[np.float64], fraction_bits: int) -> Share:
+        """Return public values; party 0 holds them as its share, the others zeros."""
+        clear = self._encode_public(values, fraction_bits)
+        share = clear if self._index == 0 else None
+        return Share(values.shape, share, clear, None, EVERYONE, clear)
+
+    # -- local ---------------------------------------------------------------------------------
+
+    def linear(self, function: Callable[..., Any], values: Sequence[Share], shape: Shape) -> Share:
+        """Apply a linear function to shares, and to masked forms where all values have one."""
+        return linear_share(function, values, shape, self._engine, self._index)
+
+    def multiply_public(
+        self,
+        operation: Bilinear,
+        value: Share,
+        factor: NDArray[np.float64],
+        fraction_bits: int,
+        shape: Shape,
+    ) -> Share:
+        """Multiply every part by the encoded factor."""
+        encoded = self._encode_public(factor, fraction_bits)
+        return self.linear(lambda a: operation.ring(a, encoded, 64, 64), [value], shape)
+
+    def weighted_sum(
+        self,
+        weights: NDArray[np.float64],
+        values: Sequence[Share],
+        fraction_bits: int,
+        shape: Shape,
+    ) -> Share:
+        """Return the sum as a plain sharing; masked forms are not carried through it."""
+        encoded = encode(weights, fraction_bits, float(np.abs(weights).max(initial=0.0)))
+        kept = [
+            (weight, value.share)
+            for weight, value in zip(encoded, values, strict=True)
+            if value.share is not None
+        ]
+        if not kept:
+            return Share(shape, None)
+        return Share(
+            shape,
+            weighted_sum(np.stack([weight for weight, _ in kept]), [share for _, share in kept]),
+        )
+
+    def scale_by_power_of_two(self, value: Share, exponent: int, *, encoded: bool) -> Share:
+        """Shift every part left, or leave all as they are where only the binary point moves."""
+        if not encoded:
+            return value
+        return self.linear(lambda a: shift_left(a, exponent), [value], value.shape)
+
+    # -- gates ---------------------------------------------------------------------------------
+
+    def prepare(self, values: Sequence[Share]) -> None:
+        """Mask and open what is not masked yet: one round for all of it (protocol.md, "Open")."""
+        plain = list({id(value): value for value in values if value.delta is None}.values())
+        if not plain:
+            return
+        shapes = [value.shape for value in plain]
+        mask = self._channel.draw(sum(math.prod(shape) for shape in shapes))
+        delta = self._channel.open("open", join([self._share(value) for value in plain]) + mask)
+        for value, piece, part in zip(
+            plain, split(delta, shapes), split(mask, shapes), strict=True
+        ):
+            value.delta, value.mask = piece, part
+
+    def product(
+        self, operation: Bilinear, x: Share, y: Share, x_bits: int, y_bits: int, shape: Shape
+    ) -> Share:
+        """Return operation(x, y) (protocol.md, "Product", and with tensors known to a party)."""
+        if y.owner == EVERYONE:
+            return self.linear(lambda a: operation.ring(a, y.clear, 64, 64), [x], shape)
+        if x.owner == EVERYONE:
+            return self.linear(lambda a: operation.ring(x.clear, a, 64, 64), [y], shape)
+        owner = common_owner([x.owner, y.owner])
+        if owner is not None:
+            known = None
+            if owner == self._index:
+                known = operation.ring(x.clear, y.clear, x_bits, y_bits)
+            return Share(shape, known, owner=owner, clear=known)
+        self.prepare([x, y])
+        if x.owner is not None:
+            local = self._one_known(operation, x, y, x_bits)
+        elif y.owner is not None:
+            local = self._one_known(operation.flipped(), y, x, y_bits)
+        else:
+            local = self._none_known(operation, x, y)
+        (correlation,) = self._channel.dealt("product", [shape])
+        self.counters.add("product")
+        return Share(shape, correlation if local is None else correlation + local)
+
+    def _one_known(self, operation: Bilinear, x: Share, y: Share, x_bits: int) -> RingArray | None:
+        # The owner of x takes x∘(Δy − its part of r_y); the others' parts of r_y meet Δx. Where
+        # y is an input of one party, r_y is whole there and the rest have nothing to do.
+        if x.owner == self._index:
+            right = y.delta if y.mask is None else y.delta - y.mask
+            return operation.ring(x.clear, right, x_bits, 64)
+        return None if y.mask is None else -operation.ring(x.delta, y.mask, 64, 64)
+
+    def _none_known(self, operation: Bilinear, x: Share, y: Share) -> RingArray:
+        y_part = self._mask(y)
+        right = y.delta - y_part if self._index == 0 else -y_part
+        return operation.ring(x.delta, right, 64, 64) - operation.ring(
+            self._mask(x), y.delta, 64, 64
+        )
+
+    def rescale(self, value: Share, bits: int) -> Share:
+        """Drop low bits without failure probability (protocol.md, "Rescale")."""
+        size = math.prod(value.shape)
+        masked = reshape(self._share(value), (-1,)) + self._channel.draw(size)
+        if self._index == 0:
+            masked = masked + (1 << VALUE_BITS)
+        delta = self._channel.open("rescale", masked)
+        shifted_mask, mask_sign = self._channel.dealt("rescale", [(size,), (size,)])
+        no_wrap = 1 - sign_bit(delta)
+        result = shift_left(no_wrap * mask_sign, 64 - bits) - shifted_mask
+        if self._index == 0:
+            result = result + shift_right_logical(delta, bits) - (1 << (VALUE_BITS - bits))
+        return Share(value.shape, reshape(result, value.shape))
+
+    def periodic(self, value: Share, series: PeriodicSeries, fraction_bits: int) -> Share:
+        """Evaluate all harmonics from one opening (protocol.md, "Periodic gate")."""
+        size, rows = math.prod(value.shape), series.harmonics
+        modulus_bits = fraction_bits + series.period_bits
+        masked = reshape(self._share(value), (-1,)) + self._channel.draw(size)
+        delta = self._channel.open("periodic", masked, bits=modulus_bits)
+        amplitude = (series.sines * 2.0**series.public_bits)[:, None]
+
+        def public_coefficients(opened: NDArray[np.int64]) -> NDArray[np.int64]:
+            cosines, sines = odd_harmonics(opened, modulus_bits, rows)
+            scaled = np.concatenate([sines * amplitude, cosines * -amplitude])
+            return np.asarray(np.rint(scaled), np.int64)
+
+        public = self._engine.call(public_coefficients, [delta], (2 * rows, size))
+        # Shares of the cosines of the mask's multiples first, then of the sines.
+        dealt = concatenate(self._channel.dealt("periodic", [(rows, size), (rows, size)]), 0)
+        result = sum_over(public * dealt, 0)
+        if self._index == 0:
+            result = result + round(series.constant * 2.0**series.fraction_bits)
+        return Share(value.shape, reshape(result, value.shape))
+
+    # -- reveal --------------------------------------------------------------------------------
+
+    def reveal(
+        self, name: str, value: Share, receivers: Sequence[str], fraction_bits: int, shape: Shape
+    ) -> Any:
+        """Send fresh shares to the receivers alone, after ledger and transcripts agree."""
+        self._ledger.authorise(name, receivers, shape)
+        self._reveals.claim(name)
+        self._channel.compare_transcripts()
+        # A share may be a party's own data (an owned tensor); a dealt sharing of zero hides it.
+        (zero,) = self._channel.dealt("reveal", [shape])
+        fresh = zero if value.share is None else value.share + zero
+        total = self._channel.reveal(f"reveal {name}", fresh, receivers)
+        return decode(total, fraction_bits) if self._channel.me in receivers else None
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _share(self, value: Share) -> RingArray:
+        return or_zeros(value.share, value.shape, self._engine)
+
+    def _mask(self, value: Share) -> RingArray:
+        return or_zeros(value.mask, value.shape, self._engine)
+
+    def _encode_public(self, values: NDArray[np.float64], fraction_bits: int) -> RingArray:
+        bound = float(np.abs(values).max(initial=0.0))
+        return self._engine.asarray(encode(values, fraction_bits, bound))

@@ -1,0 +1,106 @@
+"""What a computing party holds of a secret, and linear functions of it: local work only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cohortium.mpc.protocol import Shape
+from cohortium.ring import Engine, RingArray, concatenate, reshape
+
+# The owner of a public constant: everybody knows it.
+EVERYONE = -1
+
+
+@dataclass
+class Share:
+    """One party's part of a secret. None stands for an array of zeros.
+
+    ``owner`` is the index of the computing party that knows the secret (EVERYONE for a public
+    constant), ``clear`` the secret itself there. Masked where ``delta`` is not None; ``mask`` is
+    then this party's share of the mask r, and delta = x + r.
+    """
+
+    shape: Shape
+    share: RingArray | None
+    delta: RingArray | None = None
+    mask: RingArray | None = None
+    owner: int | None = None
+    clear: RingArray | None = None
+
+    def __repr__(self) -> str:
+        return f"Share(shape={self.shape})"
+
+
+def linear_share(
+    function: Callable[..., Any],
+    values: Sequence[Share],
+    shape: Shape,
+    engine: Engine,
+    index: int,
+) -> Share:
+    """Return function(*values) by applying it to every part that all the values have.
+
+    Masks go through linear functions too: fn(x) + fn(r) = fn(Δ). So a slice of a masked tensor
+    is masked, and needs no opening when it becomes an operand.
+    """
+    shapes = [value.shape for value in values]
+
+    def apply(parts: Sequence[RingArray | None]) -> RingArray | None:
+        return apply_to_parts(function, parts, shapes, engine)
+
+    owner = common_owner([value.owner for value in values])
+    result = Share(shape, apply([value.share for value in values]), owner=owner)
+    if owner in (index, EVERYONE):
+        result.clear = apply([value.clear for value in values])
+    if all(value.delta is not None for value in values):
+        result.delta = apply([value.delta for value in values])
+        result.mask = apply([value.mask for value in values])
+    return result
+
+
+def apply_to_parts(
+    function: Callable[..., Any],
+    parts: Sequence[RingArray | None],
+    shapes: Sequence[Shape],
+    engine: Engine,
+) -> RingArray | None:
+    """Return function(*parts) for a linear function, where None stands for zeros."""
+    if all(part is None for part in parts):
+        return None
+    return function(
+        *(or_zeros(part, shape, engine) for part, shape in zip(parts, shapes, strict=True))
+    )
+
+
+def or_zeros(part: RingArray | None, shape: Shape, engine: Engine) -> RingArray:
+    """Return the part, or the zeros that None stands for."""
+    return engine.asarray(np.zeros(shape, np.int64)) if part is None else part
+
+
+def common_owner(owners: Sequence[int | None]) -> int | None:
+    """Return the party that knows all of several values: EVERYONE if all are public."""
+    known = {owner for owner in owners if owner != EVERYONE}
+    if not known:
+        return EVERYONE
+    return known.pop() if len(known) == 1 else None
+
+
+def join(arrays: Sequence[RingArray]) -> RingArray:
+    """Return the arrays' elements one after the other in a flat array."""
+    flat = [reshape(array, (-1,)) for array in arrays]
+    return flat[0] if len(flat) == 1 else concatenate(flat, 0)
+
+
+def split(flat: RingArray, shapes: Sequence[Shape]) -> list[RingArray]:
+    """Return consecutive pieces of a flat array in the given shapes."""
+    pieces, start = [], 0
+    for shape in shapes:
+        size = math.prod(shape)
+        pieces.append(reshape(flat[start : start + size], shape))
+        start += size
+    return pieces

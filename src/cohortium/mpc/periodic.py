@@ -1,0 +1,154 @@
+"""Smooth functions as Fourier series whose period fits the ring: the periodic gate's public part.
+
+For f on |x| ≤ B, take f minus a constant and extend it to period P = 2^p ≥ 4B by reflection: an
+odd f by f(P/2 − x) beyond P/4, an even one by −f(P/2 − x) where it is to vanish there. Only odd
+harmonics remain, and they fall off geometrically where f is flat at P/4. Because P is a power of
+two, the low F + p bits of a sharing at F fraction bits are a sharing of x mod P: no comparison
+and no truncation is needed to evaluate sin and cos of it (docs/protocol.md, "Periodic gate").
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cohortium.errors import ParameterError
+
+_GRID = 1 << 14
+_MOST_HARMONICS = 512
+# The series' own error is the same at every call, so it adds up over a training's iterations;
+# rounding is random and averages out. A few more harmonics make the first negligible.
+_SERIES_PART = 1 / 50
+_ROUNDING_PART = (1 - _SERIES_PART) / 2
+
+
+@dataclass(frozen=True)
+class PeriodicSeries:
+    """constant + Σ_k sine[k] · sin(2π·odd_k·x / 2^period_bits), odd_k = 1, 3, 5, …
+
+    The gate evaluates it with integer public coefficients of ``public_bits`` and dealt sines and
+    cosines of ``dealt_bits``; ``error`` bounds the result's whole error on |x| ≤ bound: the
+    series', and both roundings' in the worst case.
+    """
+
+    name: str
+    constant: float
+    sines: NDArray[np.float64]
+    period_bits: int
+    public_bits: int
+    dealt_bits: int
+    bound: float
+    largest: float
+    error: float
+
+    @property
+    def fraction_bits(self) -> int:
+        """Fraction bits of the gate's result."""
+        return self.public_bits + self.dealt_bits
+
+    @property
+    def harmonics(self) -> int:
+        """How many harmonics are evaluated, all in parallel."""
+        return len(self.sines)
+
+    def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the series' value in float64: what the gate computes, less its rounding."""
+        angle = (2 * math.pi / 2.0**self.period_bits) * np.asarray(x, dtype=np.float64)
+        total = np.full(angle.shape, self.constant)
+        for index, sine in enumerate(self.sines):
+            total += sine * np.sin((2 * index + 1) * angle)
+        return total
+
+
+def odd_series(
+    name: str,
+    function: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    *,
+    constant: float,
+    bound: float,
+    error: float,
+) -> PeriodicSeries:
+    """Return the series for a function that is odd about ``constant``, on |x| ≤ bound.
+
+    A fiftieth of the error asked for goes to the series itself, the rest in halves to the
+    rounding of the public coefficients and of the dealt values. Raises ParameterError where
+    ``error`` can not be reached.
+    """
+    if not (bound > 0 and 1e-6 <= error < 0.5):
+        raise ParameterError(
+            f"{name}: an error of {error:g} on |x| ≤ {bound:g} is outside what the gate offers.",
+            remedy="Ask for an error from 1e-6 to 0.5, and a bound above 0.",
+        )
+    period_bits = math.ceil(math.log2(4 * bound))
+    sines = _coefficients(function, constant, period_bits)
+    grid = np.linspace(-bound, bound, 4 * _GRID + 1)
+    exact = function(grid)
+    angle = (2 * math.pi / 2.0**period_bits) * grid
+    partial = np.full(grid.shape, constant)
+    for count in range(1, _MOST_HARMONICS + 1):
+        partial += sines[count - 1] * np.sin((2 * count - 1) * angle)
+        reached = float(np.abs(partial - exact).max())
+        if reached <= error * _SERIES_PART:
+            break
+    else:
+        raise ParameterError(
+            f"{name}: an error of {error:g} on |x| ≤ {bound:g} needs more than "
+            f"{_MOST_HARMONICS} harmonics.",
+            remedy="Ask for a larger error or a smaller bound.",
+        )
+    kept = sines[:count]
+    # Worst case of Σ_k: a harmonic has two public coefficients, off by half a unit each, times
+    # |cos|, |sin|: together at most √2/2 of a unit; and two dealt values times its amplitude.
+    rounding = error * _ROUNDING_PART / math.sqrt(0.5)
+    public_bits = math.ceil(math.log2(count / rounding))
+    dealt_bits = math.ceil(math.log2(float(np.abs(kept).sum()) / rounding))
+    return PeriodicSeries(
+        name=name,
+        constant=constant,
+        sines=kept,
+        period_bits=period_bits,
+        public_bits=public_bits,
+        dealt_bits=dealt_bits,
+        bound=bound,
+        largest=float(np.abs(exact).max()),
+        error=error,
+    )
+
+
+def _coefficients(
+    function: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    constant: float,
+    period_bits: int,
+) -> NDArray[np.float64]:
+    """Return the sine coefficients of the odd harmonics of the reflected extension."""
+    period = 2.0**period_bits
+    x = np.arange(_GRID) * (period / _GRID)
+    centred = np.where(x > period / 2, x - period, x)
+    reflected = np.where(
+        np.abs(centred) <= period / 4, centred, np.sign(centred) * period / 2 - centred
+    )
+    spectrum = np.fft.rfft(function(reflected) - constant)
+    return np.asarray(-2.0 * spectrum.imag[1 : 2 * _MOST_HARMONICS : 2] / _GRID)
+
+
+def odd_harmonics(
+    values: NDArray[np.int64], modulus_bits: int, count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return cos and sin of (2j + 1)·2π·(value mod 2^modulus_bits) / 2^modulus_bits, count × n.
+
+    By recurrence on complex numbers, several times faster than a cosine of each multiple. Always
+    computed by NumPy, on either engine: all parties' rounding must agree to the last bit.
+    """
+    low = values if modulus_bits == 64 else values & ((1 << modulus_bits) - 1)
+    angle = low.view(np.uint64) * (2 * math.pi / 2.0**modulus_bits)
+    wave = np.empty((count, values.size), np.complex128)
+    np.cos(angle, out=wave[0].real)
+    np.sin(angle, out=wave[0].imag)
+    step = wave[0] * wave[0]
+    for index in range(1, count):
+        np.multiply(wave[index - 1], step, out=wave[index])
+    return wave.real, wave.imag

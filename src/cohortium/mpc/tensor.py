@@ -1,0 +1,329 @@
+"""Secret tensors: operators that track what a secret number may be, and refuse what can not fit.
+
+A ``SecretTensor`` carries two public facts: its fraction bits f and a bound B on its magnitude.
+The ring holds |v| · 2^f < 2^62. Every operator works out both facts for its result and refuses,
+before anything is sent, what would not fit; the message names the two remedies.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cohortium.errors import FixedPointOverflowError, ParameterError
+from cohortium.mpc.protocol import (
+    MATMUL,
+    MULTIPLY,
+    Bilinear,
+    InputRequest,
+    Protocol,
+    Shape,
+    Value,
+)
+from cohortium.ring import concatenate as ring_concatenate
+from cohortium.ring import reshape, sum_over, transpose
+from cohortium.ring.fixed import VALUE_BITS
+
+# Fraction bits of a public float factor where the caller does not say.
+PUBLIC_FRACTION_BITS = 16
+
+
+class SecretTensor:
+    """A tensor that no party can read, with the operators to compute on it.
+
+    ``fraction_bits`` and ``bound`` are public: |value| ≤ bound, stored as round(value · 2^f).
+    """
+
+    # NumPy must leave `array * secret` to us instead of looping over the array's elements.
+    __array_ufunc__ = None
+
+    def __init__(
+        self, protocol: Protocol, value: Value, shape: Shape, fraction_bits: int, bound: float
+    ) -> None:
+        self.protocol = protocol
+        self.value = value
+        self.shape = shape
+        self.fraction_bits = fraction_bits
+        self.bound = bound
+
+    def __repr__(self) -> str:
+        return (
+            f"SecretTensor(shape={self.shape}, fraction_bits={self.fraction_bits}, "
+            f"bound={self.bound:g})"
+        )
+
+    @property
+    def bits(self) -> int:
+        """Bits of the ring that the tensor may need, sign included."""
+        return math.floor(math.log2(max(self.bound, 2.0**-64)) + self.fraction_bits) + 2
+
+    # -- local, linear -------------------------------------------------------------------------
+
+    def __neg__(self) -> SecretTensor:
+        return self._same(self.protocol.linear(lambda a: -a, [self.value], self.shape))
+
+    def __add__(self, other: SecretTensor | ArrayLike) -> SecretTensor:
+        x, y = _aligned(self, self._lifted_constant(other))
+        shape = _broadcast(x, y, "add")
+        bound = x.bound + y.bound
+        check_fits(f"adding {_of(x)} and {_of(y)}", x.fraction_bits, bound)
+        value = x.protocol.linear(lambda a, b: a + b, [x.value, y.value], shape)
+        return SecretTensor(x.protocol, value, shape, x.fraction_bits, bound)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: SecretTensor | ArrayLike) -> SecretTensor:
+        return self + (-other if isinstance(other, SecretTensor) else -np.asarray(other))
+
+    def __rsub__(self, other: ArrayLike) -> SecretTensor:
+        return -self + other
+
+    def __getitem__(self, index: Any) -> SecretTensor:
+        shape = np.broadcast_to(np.int8(0), self.shape)[index].shape
+        return self._reshaped(lambda a: a[index], shape)
+
+    @property
+    def T(self) -> SecretTensor:  # noqa: N802 - NumPy's name
+        """The tensor with its axes reversed."""
+        return self._reshaped(transpose, self.shape[::-1])
+
+    def reshape(self, *shape: int) -> SecretTensor:
+        """Return the tensor with another shape of the same size."""
+        known = np.broadcast_to(np.int8(0), self.shape).reshape(shape).shape
+        return self._reshaped(lambda a: reshape(a, known), known)
+
+    def sum(self, axis: int | None = None) -> SecretTensor:
+        """Return the sums along an axis, or of everything as shape ()."""
+        shape = np.broadcast_to(np.int8(0), self.shape).sum(axis).shape
+        terms = math.prod(self.shape) // max(1, math.prod(shape))
+        bound = self.bound * terms
+        check_fits(f"summing {_of(self)} over {terms} terms", self.fraction_bits, bound)
+        value = self.protocol.linear(lambda a: sum_over(a, axis), [self.value], shape)
+        return SecretTensor(self.protocol, value, shape, self.fraction_bits, bound)
+
+    def times_power_of_two(self, exponent: int) -> SecretTensor:
+        """Return the tensor · 2^exponent; free, it only moves the binary point."""
+        bits = self.fraction_bits - exponent
+        if bits < 0:
+            return self.lift(-bits).times_power_of_two(exponent)
+        value = self.protocol.scale_by_power_of_two(self.value, exponent, encoded=False)
+        return SecretTensor(self.protocol, value, self.shape, bits, self.bound * 2.0**exponent)
+
+    def lift(self, bits: int) -> SecretTensor:
+        """Return the same numbers with ``bits`` more fraction bits; local."""
+        if bits == 0:
+            return self
+        if bits < 0:
+            raise ParameterError(
+                f"lift takes a number of bits of 0 or more, not {bits}.",
+                remedy="To lose fraction bits use rescale.",
+            )
+        check_fits(f"lifting {_of(self)} by {bits} bits", self.fraction_bits + bits, self.bound)
+        value = self.protocol.scale_by_power_of_two(self.value, bits, encoded=True)
+        return SecretTensor(self.protocol, value, self.shape, self.fraction_bits + bits, self.bound)
+
+    def with_bound(self, bound: float) -> SecretTensor:
+        """Return the tensor with a bound that the program states instead of the derived one.
+
+        The statement is the caller's: a wrong one makes later results wrong.
+        """
+        check_fits(f"a bound of {bound:g}", self.fraction_bits, bound)
+        return SecretTensor(self.protocol, self.value, self.shape, self.fraction_bits, bound)
+
+    # -- products ------------------------------------------------------------------------------
+
+    def __mul__(self, other: SecretTensor | ArrayLike) -> SecretTensor:
+        if isinstance(other, SecretTensor):
+            return self._product(MULTIPLY, other, _broadcast(self, other, "multiply"), 1, None)
+        factor = np.asarray(other, dtype=np.float64)
+        shape = np.broadcast_shapes(self.shape, factor.shape)
+        return self._multiply_public(MULTIPLY, factor, shape, self.bound * _largest(factor))
+
+    __rmul__ = __mul__
+
+    def __matmul__(self, other: SecretTensor | ArrayLike) -> SecretTensor:
+        if isinstance(other, SecretTensor):
+            return self.matmul(other)
+        factor = np.asarray(other, dtype=np.float64)
+        inner = _inner(self.shape, factor.shape)
+        bound = self.bound * _largest(factor) * inner
+        return self._multiply_public(MATMUL, factor, (self.shape[0], factor.shape[1]), bound)
+
+    def matmul(self, other: SecretTensor, *, bound: float | None = None) -> SecretTensor:
+        """Return self @ other for two secret matrices, at the sum of their fraction bits.
+
+        One round where an operand was not prepared before, none otherwise. ``bound`` states a
+        smaller bound of the result than the derived one.
+        """
+        inner = _inner(self.shape, other.shape)
+        shape = (self.shape[0], other.shape[1])
+        return self._product(MATMUL, other, shape, inner, bound)
+
+    def rescale(self, fraction_bits: int) -> SecretTensor:
+        """Return the same numbers at fewer fraction bits, off by less than one unit of the last.
+
+        One round; each computing party sends 8 bytes an element to each other.
+        """
+        bits = self.fraction_bits - fraction_bits
+        if bits == 0:
+            return self
+        if bits < 0:
+            return self.lift(-bits)
+        value = self.protocol.rescale(self.value, bits)
+        bound = self.bound + 2.0**-fraction_bits
+        return SecretTensor(self.protocol, value, self.shape, fraction_bits, bound)
+
+    def prepare(self) -> SecretTensor:
+        """Do now, in one round, the communication that products of this tensor will need."""
+        self.protocol.prepare([self.value])
+        return self
+
+    def reveal(self, name: str, receivers: Sequence[str]) -> NDArray[np.float64] | None:
+        """Return the numbers at the receivers, None elsewhere; the ledger must list ``name``."""
+        return self.protocol.reveal(name, self.value, receivers, self.fraction_bits, self.shape)
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _same(self, value: Value) -> SecretTensor:
+        return SecretTensor(self.protocol, value, self.shape, self.fraction_bits, self.bound)
+
+    def _reshaped(self, function: Any, shape: Shape) -> SecretTensor:
+        value = self.protocol.linear(function, [self.value], shape)
+        return SecretTensor(self.protocol, value, shape, self.fraction_bits, self.bound)
+
+    def _lifted_constant(self, other: SecretTensor | ArrayLike) -> SecretTensor:
+        if isinstance(other, SecretTensor):
+            return other
+        return constant(self.protocol, other, self.fraction_bits)
+
+    def _multiply_public(
+        self, operation: Bilinear, factor: NDArray[np.float64], shape: Shape, bound: float
+    ) -> SecretTensor:
+        whole = bool(np.all(factor == np.rint(factor)))
+        bits = 0 if whole else PUBLIC_FRACTION_BITS
+        total = self.fraction_bits + bits
+        check_fits(f"{operation.name} of {_of(self)} by a public factor", total, bound)
+        value = self.protocol.multiply_public(operation, self.value, factor, bits, shape)
+        return SecretTensor(self.protocol, value, shape, total, bound)
+
+    def _product(
+        self,
+        operation: Bilinear,
+        other: SecretTensor,
+        shape: Shape,
+        inner: int,
+        bound: float | None,
+    ) -> SecretTensor:
+        bits = self.fraction_bits + other.fraction_bits
+        bound = self.bound * other.bound * inner if bound is None else bound
+        check_fits(f"{operation.name} of {_of(self)} by {_of(other)}", bits, bound)
+        value = self.protocol.product(
+            operation, self.value, other.value, self.bits, other.bits, shape
+        )
+        return SecretTensor(self.protocol, value, shape, bits, bound)
+
+
+def constant(protocol: Protocol, values: ArrayLike, fraction_bits: int) -> SecretTensor:
+    """Return public values, the same at every party, as a tensor to compute with; local."""
+    array = np.asarray(values, dtype=np.float64)
+    bound = _largest(array)
+    check_fits("a public constant", fraction_bits, bound)
+    value = protocol.constant(array, fraction_bits)
+    return SecretTensor(protocol, value, array.shape, fraction_bits, bound)
+
+
+def secret_inputs(protocol: Protocol, requests: Sequence[InputRequest]) -> list[SecretTensor]:
+    """Return the owners' values as secret tensors, all shared in one round.
+
+    One message of 8 bytes an element from each owner to each other computing party. Raises
+    EncodingError at an owner where a value is not finite or beyond its bound.
+    """
+    for request in requests:
+        check_fits(f"input {request.name!r}", request.fraction_bits, request.bound)
+    return [
+        SecretTensor(protocol, value, request.shape, request.fraction_bits, request.bound)
+        for request, value in zip(requests, protocol.input(requests), strict=True)
+    ]
+
+
+def concatenate(tensors: Sequence[SecretTensor], axis: int = 0) -> SecretTensor:
+    """Return tensors of equal scale joined along an axis; those with fewer bits are lifted."""
+    bits = max(tensor.fraction_bits for tensor in tensors)
+    lifted = [tensor.lift(bits - tensor.fraction_bits) for tensor in tensors]
+    first = tensors[0].shape
+    length = sum(tensor.shape[axis] for tensor in tensors)
+    shape = (*first[:axis], length, *first[axis + 1 :])
+    protocol = tensors[0].protocol
+    value = protocol.linear(
+        lambda *arrays: ring_concatenate(arrays, axis), [tensor.value for tensor in lifted], shape
+    )
+    return SecretTensor(protocol, value, shape, bits, max(tensor.bound for tensor in tensors))
+
+
+def weighted_sum(
+    weights: NDArray[np.float64], tensors: Sequence[SecretTensor], fraction_bits: int
+) -> SecretTensor:
+    """Return Σ weights[t] · tensors[t] with public weights encoded at ``fraction_bits``; local.
+
+    weights[t] broadcasts against tensors[t]; the tensors have one shape and one scale.
+    """
+    first = tensors[0]
+    bits = first.fraction_bits + fraction_bits
+    axes = tuple(range(1, weights.ndim))
+    bound = first.bound * float(np.abs(weights).sum(0).max(initial=0.0)) + 2.0**-fraction_bits * (
+        first.bound * len(tensors)
+    )
+    check_fits(f"a weighted sum of {len(tensors)} tensors over axes {axes}", bits, bound)
+    value = first.protocol.weighted_sum(
+        weights, [tensor.value for tensor in tensors], fraction_bits, first.shape
+    )
+    return SecretTensor(first.protocol, value, first.shape, bits, bound)
+
+
+def check_fits(what: str, fraction_bits: int, bound: float) -> None:
+    """Raise FixedPointOverflowError unless bound · 2^fraction_bits < 2^62."""
+    needed = fraction_bits + math.log2(bound) if bound > 0 else -math.inf
+    if needed < VALUE_BITS:
+        return
+    raise FixedPointOverflowError(
+        f"{what[0].upper()}{what[1:]} needs {needed:.1f} of {VALUE_BITS} bits "
+        f"({fraction_bits} fraction bits, magnitude up to {bound:g}).",
+        remedy="Rescale an operand to fewer fraction bits first, or state a smaller bound.",
+    )
+
+
+def _aligned(x: SecretTensor, y: SecretTensor) -> tuple[SecretTensor, SecretTensor]:
+    bits = max(x.fraction_bits, y.fraction_bits)
+    return x.lift(bits - x.fraction_bits), y.lift(bits - y.fraction_bits)
+
+
+def _largest(array: NDArray[np.float64]) -> float:
+    return float(np.abs(array).max(initial=0.0))
+
+
+def _of(tensor: SecretTensor) -> str:
+    sizes = " × ".join(str(size) for size in tensor.shape)
+    return f"[{sizes}] ({tensor.fraction_bits} bits, |v| ≤ {tensor.bound:g})"
+
+
+def _broadcast(x: SecretTensor, y: SecretTensor, what: str) -> Shape:
+    try:
+        return np.broadcast_shapes(x.shape, y.shape)
+    except ValueError:
+        raise ParameterError(
+            f"Can not {what} tensors of shapes {x.shape} and {y.shape}.",
+            remedy="Reshape one of them.",
+        ) from None
+
+
+def _inner(x: Shape, y: Shape) -> int:
+    if len(x) != 2 or len(y) != 2 or x[1] != y[0]:
+        raise ParameterError(
+            f"A matrix product takes m × k and k × n, not {x} and {y}.",
+            remedy="Reshape or transpose an operand.",
+        )
+    return x[1]

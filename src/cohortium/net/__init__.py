@@ -1,0 +1,30 @@
+"""Connections between the parties: identities, links over TLS 1.3, and the mesh of all links.
+
+Knows bytes, arrays and names; knows nothing of what is computed.
+"""
+
+from cohortium.net.connecting import connect
+from cohortium.net.identity import (
+    Identity,
+    certificate_expiry,
+    certificate_name,
+    create_identity,
+    fingerprint,
+    load_identity,
+)
+from cohortium.net.memory import memory_meshes
+from cohortium.net.mesh import Deadline, Mesh, Peer
+
+__all__ = [
+    "Deadline",
+    "Identity",
+    "Mesh",
+    "Peer",
+    "certificate_expiry",
+    "certificate_name",
+    "connect",
+    "create_identity",
+    "fingerprint",
+    "load_identity",
+    "memory_meshes",
+]

@@ -1,0 +1,77 @@
+"""Why a run stopped: the few words that the party which failed first sends to all others."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from cohortium.errors import CohortiumError, PeerAbortedError
+from cohortium.net.frames import MAX_ABORT, printable
+
+# 900 characters of four bytes each, and the rest of the JSON, stay below MAX_ABORT.
+_TEXT = 900
+_NAME = 32
+
+
+@dataclass(frozen=True)
+class Abort:
+    """The party that failed first, the code of its error, and the error's text."""
+
+    party: str
+    code: str
+    text: str
+
+    @classmethod
+    def of(cls, error: BaseException, party: str) -> Abort:
+        """Return what may be told of ``error``.
+
+        The text of an error that is not cohortium's is never sent, it could hold data: only the
+        name of its class is.
+        """
+        if isinstance(error, CohortiumError):
+            told = error.what
+            if error.for_this_site_only:
+                told = "an error about its own data, shown there only"
+            return cls(party, error.code, told)
+        return cls(party, CohortiumError.code, f"stopped by {type(error).__name__}")
+
+    def encode(self) -> bytes:
+        """Return the payload of an ABORT frame, at most 4 KiB."""
+        fields = {
+            "party": printable(self.party, _NAME),
+            "code": printable(self.code, _NAME),
+            "text": printable(self.text, _TEXT),
+        }
+        return json.dumps(fields, ensure_ascii=False).encode("utf-8", errors="replace")
+
+    @classmethod
+    def decode(cls, payload: bytes, sender: str) -> Abort:
+        """Return the reason in an ABORT frame of ``sender``; unreadable ones give a generic one."""
+        fields: Any = None
+        if len(payload) <= MAX_ABORT:
+            try:
+                fields = json.loads(payload)
+            except (ValueError, RecursionError):
+                fields = None
+        if not isinstance(fields, dict):
+            fields = {}
+
+        def text(key: str, limit: int, default: str) -> str:
+            value = fields.get(key)
+            return printable(value, limit) if isinstance(value, str) and value else default
+
+        return cls(
+            text("party", _NAME, sender),
+            text("code", _NAME, CohortiumError.code),
+            text("text", _TEXT, "it gave no reason that can be read"),
+        )
+
+    def error(self, sender: str, me: str) -> PeerAbortedError:
+        """Return the error to raise at ``me``, told by ``sender``."""
+        told = "" if sender == self.party else f" (told by {sender})"
+        return PeerAbortedError(
+            f"{self.party} stopped the run{told}: [{self.code}] {self.text}",
+            remedy=f"Solve it at {self.party}, then start again at every party.",
+            party=me,
+        )

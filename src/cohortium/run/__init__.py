@@ -1,0 +1,1 @@
+"""Where everything meets: the life of one party, and all parties on one machine."""

@@ -1,0 +1,94 @@
+"""The process of one party on this machine: settings come in by standard input, events go out.
+
+Started by ``local`` as ``python -m cohortium.run.child``. The first line of standard input is a
+JSON object; standard output carries one JSON event a line. When standard input closes, the parent
+is gone and this process ends: none is left behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from cohortium.data import Cohort, parse_data_argument, read_cohort, read_idash
+from cohortium.errors import CohortiumError
+from cohortium.net import load_identity
+from cohortium.run.party import PartySetup, run_party
+from cohortium.run.timeline import Event
+from cohortium.study import Study, parse_study
+
+
+def read_site_data(argument: str, study: Study) -> Cohort:
+    """Return the cohort in the file or files that a ``--data`` argument names."""
+    parts: dict[str, Any] = parse_data_argument(argument)
+    if "positive_path" in parts:
+        return read_idash(parts["positive_path"], parts["negative_path"])
+    return read_cohort(
+        parts["path"],
+        label_file=parts.get("label_file"),
+        label=study.data.label,
+        positive=study.data.positive,
+        negative=study.data.negative,
+        orientation=study.data.orientation,
+        missing_label=study.data.missing_label,
+    )
+
+
+def error_event(error: CohortiumError) -> Event:
+    """Return what the parent shows of an error."""
+    return {
+        "event": "error",
+        "class": type(error).__name__,
+        "what": error.what,
+        "remedy": error.remedy,
+        "party": error.party,
+    }
+
+
+def main() -> int:
+    """Run one party as the parent says; return the exit code."""
+    settings = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        study = parse_study(settings["study"])
+        cohort = None
+        if settings["data"] is not None:
+            cohort = read_site_data(settings["data"], study.study)
+        run_party(
+            PartySetup(
+                study=study,
+                name=settings["name"],
+                identity=load_identity(settings["identity"]),
+                cohort=cohort,
+                output=Path(settings["output"]),
+                engine=settings["engine"],
+                listen_socket=socket.socket(fileno=settings["listen_fd"]),
+            ),
+            _tell,
+        )
+    except CohortiumError as error:
+        error.party = error.party or settings["name"]
+        _tell(error_event(error))
+        return error.exit_code
+    return 0
+
+
+def _tell(event: Event) -> None:
+    sys.stdout.write(json.dumps(event) + "\n")
+    sys.stdout.flush()
+
+
+def _end_with_parent() -> None:
+    # The raw descriptor: reading sys.stdin here would hold its lock when the process ends.
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
