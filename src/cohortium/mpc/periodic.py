@@ -135,20 +135,32 @@ def _coefficients(
     return np.asarray(-2.0 * spectrum.imag[1 : 2 * _MOST_HARMONICS : 2] / _GRID)
 
 
-def odd_harmonics(
-    values: NDArray[np.int64], modulus_bits: int, count: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return cos and sin of (2j + 1)·2π·(value mod 2^modulus_bits) / 2^modulus_bits, count × n.
+def rounded_waves(
+    values: NDArray[np.int64],
+    modulus_bits: int,
+    amplitudes: NDArray[np.float64],
+    *,
+    quarter_turn: bool = False,
+) -> NDArray[np.int64]:
+    """Return amplitude_j · exp(i·(2j + 1)·θ) rounded to integers, harmonics × 2n.
 
-    By recurrence on complex numbers, several times faster than a cosine of each multiple. Always
+    θ = 2π·(value mod 2^modulus_bits) / 2^modulus_bits; real and imaginary parts alternate. With
+    ``quarter_turn`` the waves are multiplied by i. Then the sum over a row's products of one
+    party's waves at δ and the other's, turned, at r is Σ amplitude·sin((2j + 1)(θ_δ − θ_r)).
+
+    The harmonics come by recurrence, several times faster than a cosine of each multiple. Always
     computed by NumPy, on either engine: all parties' rounding must agree to the last bit.
     """
     low = values if modulus_bits == 64 else values & ((1 << modulus_bits) - 1)
     angle = low.view(np.uint64) * (2 * math.pi / 2.0**modulus_bits)
-    wave = np.empty((count, values.size), np.complex128)
-    np.cos(angle, out=wave[0].real)
-    np.sin(angle, out=wave[0].imag)
-    step = wave[0] * wave[0]
-    for index in range(1, count):
-        np.multiply(wave[index - 1], step, out=wave[index])
-    return wave.real, wave.imag
+    waves = np.empty((len(amplitudes), values.size), np.complex128)
+    np.cos(angle, out=waves[0].real)
+    np.sin(angle, out=waves[0].imag)
+    step = waves[0] * waves[0]
+    if quarter_turn:
+        waves[0] *= 1j
+    for index in range(1, len(amplitudes)):
+        np.multiply(waves[index - 1], step, out=waves[index])
+    parts = waves.view(np.float64)
+    parts *= amplitudes[:, None]
+    return np.rint(parts, out=parts).astype(np.int64)

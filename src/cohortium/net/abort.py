@@ -27,7 +27,7 @@ class Abort:
         """Return what may be told of ``error``.
 
         The text of an error that is not cohortium's is never sent, it could hold data: only the
-        name of its class is.
+        name of its class is. Of an error that is for this site only, the code is told.
         """
         if isinstance(error, CohortiumError):
             told = error.what

@@ -67,13 +67,12 @@ def weighted_sum(weights: np.ndarray[Any, Any], arrays: Sequence[RingArray]) -> 
     A loop with one temporary beats stacking the arrays: no copy of the whole stack is made.
     """
     if is_tensor(arrays[0]):
+        # Few nodes: a training's graph has such a sum of all residuals in every iteration.
         tf = tensorflow()
-        return tf.add_n(
-            [
-                tf.broadcast_to(tf.constant(weight) * array, array.shape)
-                for weight, array in zip(weights, arrays, strict=True)
-            ]
-        )
+        stacked = tf.stack(list(arrays))
+        missing = stacked.shape.rank - weights.ndim
+        shape = (len(weights), *(1,) * missing, *weights.shape[1:])
+        return tf.reduce_sum(stacked * tf.constant(weights.reshape(shape)), 0)
     total = weights[0] * arrays[0]
     term = np.empty_like(total)
     for weight, array in zip(weights[1:], arrays[1:], strict=True):

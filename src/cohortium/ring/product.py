@@ -1,7 +1,7 @@
 """Matrix products mod 2^64, exact, by the fastest kernel at hand.
 
 NumPy has no fast integer matrix product, but float64 products of integers are exact while every
-sum stays below 2^53. So each operand is cut into balanced limbs of 22 bits, the limb products run
+sum stays below 2^53. So each operand is cut into limbs of 21 or 22 bits, the limb products run
 through BLAS over blocks of the inner dimension short enough to stay exact, and the results are
 put together with shifts. An operand known to be small needs fewer limbs; two small ones need a
 single float64 product. Tensors go through TensorFlow's own int64 kernel.
@@ -11,16 +11,16 @@ Measured by benchmarks/ring_product.py.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from cohortium.ring.arrays import RingArray, is_tensor, tensorflow
 
-LIMB_BITS = 22
-_FULL_LIMBS = 3
-# 3 limb pairs of one weight, 2^21 · 2^21 each, over 512 inner elements: below 2^53.
+# Where the limbs of an operand start: 22 bits, 21 bits, and the rest with the sign.
+_STARTS = (0, 22, 43)
+_WIDTHS = (22, 21, 21)
+# Over 512 inner elements the sums of all limb products of one weight stay below 2^53: the largest
+# are (2^22 − 1)^2 at weight 0 and twice (2^22 − 1)(2^21 − 1) at weight 22.
 _BLOCK = 512
 # Multiply-adds above which limbs beat NumPy's plain integer loop.
 _PLAIN_LIMIT = 1 << 21
@@ -52,41 +52,35 @@ def _plain(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _limb_count(bits: int) -> int:
-    return min(_FULL_LIMBS, -(-bits // LIMB_BITS))
+    return 1 if bits <= 22 else 2 if bits <= 43 else 3
 
 
 def _by_limbs(
     a: NDArray[np.int64], b: NDArray[np.int64], a_limbs: int, b_limbs: int
 ) -> NDArray[np.int64]:
+    weights: dict[int, list[tuple[int, int]]] = {}
+    for i in range(a_limbs):
+        for j in range(b_limbs):
+            if _STARTS[i] + _STARTS[j] < 64:
+                weights.setdefault(_STARTS[i] + _STARTS[j], []).append((i, j))
     total = np.zeros((a.shape[0], b.shape[1]), np.int64)
     for start in range(0, a.shape[1], _BLOCK):
         left = _limbs(a[:, start : start + _BLOCK], a_limbs)
         right = _limbs(b[start : start + _BLOCK], b_limbs)
-        for weight in range(_FULL_LIMBS):
-            pairs = [
-                (left[i], right[weight - i])
-                for i in range(min(a_limbs, weight + 1))
-                if weight - i < b_limbs
-            ]
-            if not pairs:
-                continue
-            exact = pairs[0][0] @ pairs[0][1]
-            for one, other in pairs[1:]:
-                exact += one @ other
-            total += exact.astype(np.int64) << (LIMB_BITS * weight)
+        for weight, pairs in weights.items():
+            exact = left[pairs[0][0]] @ right[pairs[0][1]]
+            for i, j in pairs[1:]:
+                exact += left[i] @ right[j]
+            total += exact.astype(np.int64) << weight
     return total
 
 
 def _limbs(x: NDArray[np.int64], count: int) -> list[NDArray[np.float64]]:
-    """Return x = Σ limb_i · 2^(22 i) with |limb_i| ≤ 2^21, lowest first."""
-    half, mask = 1 << (LIMB_BITS - 1), (1 << LIMB_BITS) - 1
-    limbs: list[NDArray[Any]] = []
-    for _ in range(count - 1):
-        low = x + half
-        low &= mask
-        low -= half
-        limbs.append(low.astype(np.float64))
-        # x - low is a multiple of 2^22; it may wrap at the top, which is right mod 2^64.
-        x = (x - low) >> LIMB_BITS
-    limbs.append(x.astype(np.float64))
+    """Return x = Σ limb_i · 2^start_i, lowest first; all but the last are not negative."""
+    limbs = []
+    for index in range(count):
+        limb = x >> _STARTS[index] if index else x
+        if index < count - 1:
+            limb = limb & ((1 << _WIDTHS[index]) - 1)
+        limbs.append(limb.astype(np.float64))
     return limbs

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import queue
 import signal
 import socket
@@ -83,7 +84,7 @@ def simulate(
                 "listen_fd": listener.fileno(),
             }
             log = stack.enter_context((home / f"{name}.log").open("w+", encoding="utf-8"))
-            children.append(_Child(name, _start(settings, listener, log), log))
+            children.append(_Child(name, _start(settings, listener, log, len(sockets)), log))
         events = _events(children)
         run = LocalRun()
         deadline = study.study.study.deadline
@@ -118,6 +119,19 @@ def _check_data(study: Study, data: Mapping[str, str]) -> None:
                 f"Data were given for {name!r}, which does not have the role 'data'.",
                 remedy=f"Leave out --data {name}=…, or add the role in the study file.",
             )
+
+
+def thread_limits(parties: int) -> dict[str, str]:
+    """Return environment variables that share this machine's cores among the parties.
+
+    Each numerical library would start a thread for every core in every process, and they would
+    wait for each other in busy loops: several times slower than one thread each.
+    """
+    threads = str(max(1, (os.cpu_count() or 1) // parties))
+    return {
+        name: os.environ.get(name, threads)
+        for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    }
 
 
 def _listening_socket() -> socket.socket:
@@ -159,7 +173,7 @@ def to_toml(study: Study) -> str:
 
 
 def _start(
-    settings: Mapping[str, Any], listener: socket.socket, log: TextIO
+    settings: Mapping[str, Any], listener: socket.socket, log: TextIO, parties: int
 ) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "cohortium.run.child"],
@@ -168,6 +182,7 @@ def _start(
         stderr=log,
         text=True,
         encoding="utf-8",
+        env={**os.environ, **thread_limits(parties)},
         pass_fds=[listener.fileno()],
     )
     if process.stdin is not None:

@@ -26,7 +26,7 @@ from cohortium.mpc.dealer.shares import (
     or_zeros,
     split,
 )
-from cohortium.mpc.periodic import PeriodicSeries, odd_harmonics
+from cohortium.mpc.periodic import PeriodicSeries, rounded_waves
 from cohortium.mpc.protocol import (
     Bilinear,
     Counters,
@@ -41,7 +41,6 @@ from cohortium.ring import (
     Engine,
     NumpyEngine,
     RingArray,
-    concatenate,
     decode,
     encode,
     reshape,
@@ -253,17 +252,14 @@ class ComputingParty(Protocol):
         modulus_bits = fraction_bits + series.period_bits
         masked = reshape(self._share(value), (-1,)) + self._channel.draw(size)
         delta = self._channel.open("periodic", masked, bits=modulus_bits)
-        amplitude = (series.sines * 2.0**series.public_bits)[:, None]
+        amplitudes = series.sines * 2.0**series.public_bits
 
-        def public_coefficients(opened: NDArray[np.int64]) -> NDArray[np.int64]:
-            cosines, sines = odd_harmonics(opened, modulus_bits, rows)
-            scaled = np.concatenate([sines * amplitude, cosines * -amplitude])
-            return np.asarray(np.rint(scaled), np.int64)
+        def waves(opened: NDArray[np.int64]) -> NDArray[np.int64]:
+            return rounded_waves(opened, modulus_bits, amplitudes)
 
-        public = self._engine.call(public_coefficients, [delta], (2 * rows, size))
-        # Shares of the cosines of the mask's multiples first, then of the sines.
-        dealt = concatenate(self._channel.dealt("periodic", [(rows, size), (rows, size)]), 0)
-        result = sum_over(public * dealt, 0)
+        public = self._engine.call(waves, [delta], (rows, 2 * size))
+        (dealt,) = self._channel.dealt("periodic", [(rows, 2 * size)])
+        result = sum_over(reshape(sum_over(public * dealt, 0), (size, 2)), 1)
         if self._index == 0:
             result = result + round(series.constant * 2.0**series.fraction_bits)
         return Share(value.shape, reshape(result, value.shape))

@@ -19,7 +19,7 @@ from cohortium.mpc.dealer.outside import receive_reveal
 from cohortium.mpc.dealer.randomness import Stream
 from cohortium.mpc.dealer.session import Roles, UniqueNames, hand_out_keys, input_key
 from cohortium.mpc.dealer.shares import EVERYONE, apply_to_parts, common_owner, join, or_zeros
-from cohortium.mpc.periodic import PeriodicSeries, odd_harmonics
+from cohortium.mpc.periodic import PeriodicSeries, rounded_waves
 from cohortium.mpc.protocol import (
     Bilinear,
     Counters,
@@ -234,12 +234,12 @@ class Dealer(Protocol):
         modulus_bits = fraction_bits + series.period_bits
         mask = self._fresh_mask(size)
 
-        def waves(masks: NDArray[np.int64]) -> NDArray[np.int64]:
-            joined = np.concatenate(odd_harmonics(masks, modulus_bits, rows))
-            joined *= 2.0**series.dealt_bits
-            return np.rint(joined, out=joined).astype(np.int64)
+        amplitudes = np.full(rows, 2.0**series.dealt_bits)
 
-        self._deal("periodic", [self._engine.call(waves, [mask], (2 * rows, size))])
+        def waves(masks: NDArray[np.int64]) -> NDArray[np.int64]:
+            return rounded_waves(masks, modulus_bits, amplitudes, quarter_turn=True)
+
+        self._deal("periodic", [self._engine.call(waves, [mask], (rows, 2 * size))])
         return Mask(value.shape)
 
     # -- reveal --------------------------------------------------------------------------------
