@@ -26,6 +26,7 @@ REPEATS = 5
 
 
 def main() -> None:
+    """Print the table."""
     began = time.perf_counter()
     import tensorflow as tf
 

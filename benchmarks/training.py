@@ -37,6 +37,7 @@ CLIP = 8.0
 
 
 def main() -> None:
+    """Print the table, or be one of its parties."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--shape", default="225x12634,470x17814")
     arguments.add_argument("--columns", default="1,50")

@@ -20,6 +20,8 @@ from cohortium.errors import ParameterError
 
 _GRID = 1 << 14
 _MOST_HARMONICS = 512
+# Elements of which all harmonics are worked on at once: they stay in the processor's cache.
+_CHUNK = 1024
 # The series' own error is the same at every call, so it adds up over a training's iterations;
 # rounding is random and averages out. A few more harmonics make the first negligible.
 _SERIES_PART = 1 / 50
@@ -153,14 +155,19 @@ def rounded_waves(
     """
     low = values if modulus_bits == 64 else values & ((1 << modulus_bits) - 1)
     angle = low.view(np.uint64) * (2 * math.pi / 2.0**modulus_bits)
-    waves = np.empty((len(amplitudes), values.size), np.complex128)
-    np.cos(angle, out=waves[0].real)
-    np.sin(angle, out=waves[0].imag)
-    step = waves[0] * waves[0]
-    if quarter_turn:
-        waves[0] *= 1j
-    for index in range(1, len(amplitudes)):
-        np.multiply(waves[index - 1], step, out=waves[index])
-    parts = waves.view(np.float64)
-    parts *= amplitudes[:, None]
-    return np.rint(parts, out=parts).astype(np.int64)
+    rounded = np.empty((len(amplitudes), 2 * values.size), np.int64)
+    for start in range(0, values.size, _CHUNK):
+        piece = angle[start : start + _CHUNK]
+        waves = np.empty((len(amplitudes), piece.size), np.complex128)
+        np.cos(piece, out=waves[0].real)
+        np.sin(piece, out=waves[0].imag)
+        step = waves[0] * waves[0]
+        if quarter_turn:
+            waves[0] *= 1j
+        for index in range(1, len(amplitudes)):
+            np.multiply(waves[index - 1], step, out=waves[index])
+        parts = waves.view(np.float64)
+        parts *= amplitudes[:, None]
+        np.rint(parts, out=parts)
+        np.copyto(rounded[:, 2 * start : 2 * (start + piece.size)], parts, casting="unsafe")
+    return rounded

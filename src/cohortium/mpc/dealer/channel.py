@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cohortium.errors import AgreementError
 from cohortium.mpc.dealer.randomness import Stream
-from cohortium.mpc.dealer.session import Roles
+from cohortium.mpc.dealer.session import Roles, pairwise_keys
 from cohortium.mpc.dealer.shares import split
 from cohortium.mpc.protocol import Counters, Shape
 from cohortium.net.mesh import Mesh
@@ -33,6 +33,10 @@ class Channel:
         self._engine = engine
         self._counters = counters
         self._stream = Stream(key)
+        pairs = pairwise_keys(mesh, roles)
+        place = roles.computing.index(mesh.name)
+        self._added = [Stream(pairs[name]) for name in roles.computing[place + 1 :]]
+        self._subtracted = [Stream(pairs[name]) for name in roles.computing[:place]]
         self._dealer = roles.dealer
         self._others = [name for name in roles.computing if name != mesh.name]
         self._is_last = mesh.name == roles.computing[-1]
@@ -114,6 +118,20 @@ class Channel:
         inputs = [] if mine is None else [mine]
         flat = self._engine.call(transfer, inputs, (sum(senders.values()),))
         return split(flat, [(size,) for size in senders.values()])
+
+    def share_of_zero(self, shape: Shape) -> RingArray:
+        """Return this party's part of a fresh sharing of zeros that the dealer does not know."""
+        size = math.prod(shape)
+
+        def draw() -> NDArray[np.int64]:
+            total = np.zeros(size, np.int64)
+            for stream in self._added:
+                total += stream.take(size)
+            for stream in self._subtracted:
+                total -= stream.take(size)
+            return total.reshape(shape)
+
+        return self._engine.call(draw, [], shape)
 
     def reveal(self, label: str, mine: RingArray, receivers: Sequence[str]) -> RingArray:
         """Send a share to the receivers alone; return the sum where this party is one."""

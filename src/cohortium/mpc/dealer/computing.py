@@ -273,8 +273,8 @@ class ComputingParty(Protocol):
         self._ledger.authorise(name, receivers, shape)
         self._reveals.claim(name)
         self._channel.compare_transcripts()
-        # A share may be a party's own data (an owned tensor); a dealt sharing of zero hides it.
-        (zero,) = self._channel.dealt("reveal", [shape])
+        # A share may be a party's own data (an owned tensor), or tell the dealer what was opened.
+        zero = self._channel.share_of_zero(shape)
         fresh = zero if value.share is None else value.share + zero
         total = self._channel.reveal(f"reveal {name}", fresh, receivers)
         return decode(total, fraction_bits) if self._channel.me in receivers else None

@@ -252,11 +252,10 @@ class Dealer(Protocol):
         fraction_bits: int,
         shape: Shape,
     ) -> Any:
-        """Deal a sharing of zero; receive the shares where the ledger names the dealer."""
+        """Receive the shares where the ledger names the dealer."""
         self._ledger.authorise(name, receivers, shape)
         self._reveals.claim(name)
         self._step += 1
-        self._deal("reveal", [self._engine.asarray(np.zeros(shape, np.int64))])
         if self._mesh.name not in receivers:
             return None
         total = receive_reveal(self._mesh, self._roles, self._engine, name, shape)

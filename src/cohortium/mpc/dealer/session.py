@@ -53,6 +53,22 @@ def hand_out_keys(mesh: Mesh, roles: Roles) -> dict[str, bytes]:
     return {name: derive_key(key, mesh.session_id, name.encode()) for name, key in drawn.items()}
 
 
+def pairwise_keys(mesh: Mesh, roles: Roles) -> dict[str, bytes]:
+    """Return a computing party's key with each other one, unknown to the dealer.
+
+    Of each pair the earlier draws it and sends it over their TLS link. They make sharings of zero
+    that hide a share from its receiver, who may be the dealer.
+    """
+    place = roles.computing.index(mesh.name)
+    earlier, later = roles.computing[:place], roles.computing[place + 1 :]
+    drawn = {name: secrets.token_bytes(KEY_BYTES) for name in later}
+    received = mesh.exchange_messages("pair key", drawn, dict.fromkeys(earlier, KEY_BYTES))
+    return {
+        name: derive_key(key, mesh.session_id, b"pair")
+        for name, key in {**drawn, **received}.items()
+    }
+
+
 def input_key(party_key: bytes, name: str) -> bytes:
     """Return the key of one party's masks for inputs whose owner does not compute."""
     return derive_key(party_key, b"input", name.encode())
