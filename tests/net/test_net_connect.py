@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
@@ -152,7 +153,7 @@ def test_a_caller_with_an_unlisted_certificate(pair, tmp_path):
     false = identity(tmp_path, "bob")
     pair.sites["bob"].identity = false
     pair.change("bob", "bob", certificate_pem=false.certificate_pem)
-    results = pair.run(options={"alice": {"connect_timeout": 1.0}, "bob": {"connect_timeout": 60}})
+    results = pair.run(options={"alice": {"connect_timeout": 0.5}, "bob": {"connect_timeout": 60}})
     assert isinstance(results["bob"], CertificateError)
     assert "alice refused our certificate as unknown" in str(results["bob"])
     assert f"Ours has SHA-256 {false.fingerprint}" in str(results["bob"])
@@ -229,7 +230,7 @@ def test_agreements_that_differ(study):
 
 def test_the_order_of_parties_must_be_the_same(study):
     study.peers["carol"] = study.peers["carol"][::-1]
-    results = study.run(options={n: {"connect_timeout": 1.5} for n in study.sites})
+    results = study.run(options={n: {"connect_timeout": 0.6} for n in study.sites})
     assert all(
         isinstance(e, AgreementError | PeerAbortedError | ConnectError) for e in results.values()
     )
@@ -254,6 +255,32 @@ def test_strangers_do_not_disturb(study, garbage):
             stranger.close()
 
 
+def test_silent_strangers_are_bounded(pair):
+    """Of 80 callers that say nothing the oldest are dropped, long before their time is over."""
+    address = ("127.0.0.1", pair.sites["alice"].port)
+    strangers = [socket.create_connection(address) for _ in range(80)]
+    open_ones = []
+
+    def count():
+        time.sleep(0.3)
+        for stranger in strangers:
+            stranger.setblocking(False)
+            try:
+                stranger.recv(1)
+            except BlockingIOError:
+                open_ones.append(stranger)
+            except OSError:
+                continue
+
+    try:
+        options = {"connect_timeout": 0.6}
+        run_all({"alice": lambda: pair.connect("alice", **options), "count": lambda: count() or 1})
+        assert len(open_ones) == 64
+    finally:
+        for stranger in strangers:
+            stranger.close()
+
+
 def test_strangers_are_mentioned_when_somebody_is_missing(pair):
     def stranger():
         time.sleep(0.1)
@@ -265,7 +292,7 @@ def test_strangers_are_mentioned_when_somebody_is_missing(pair):
 
     thread = threading.Thread(target=stranger)
     thread.start()
-    results = pair.run(only=["alice"], options={"alice": {"connect_timeout": 1.0}})
+    results = pair.run(only=["alice"], options={"alice": {"connect_timeout": 0.5}})
     thread.join()
     assert "turned away: 127.0.0.1:" in str(results["alice"])
     assert "does not speak TLS 1.3" in str(results["alice"])
@@ -288,7 +315,7 @@ def test_a_tls_client_without_certificate_or_with_old_tls(pair):
 
     def alice():
         with pytest.raises(ConnectError) as caught:
-            pair.connect("alice", connect_timeout=1.5)
+            pair.connect("alice", connect_timeout=0.6)
         return str(caught.value)
 
     results = run_all(
@@ -339,7 +366,10 @@ def test_greetings_that_are_wrong(pair, payload, error, text):
             link = Link(sock, me="bob", peer="alice")
             link.send_message("hello", payload, Kind.HELLO)
             link.flush()
-            time.sleep(0.3)
+            sock.settimeout(5)
+            with contextlib.suppress(OSError):
+                while sock.recv(1000):
+                    pass
 
     results = run_all({"alice": lambda: pair.connect("alice"), "bob": bob})
     assert isinstance(results["alice"], error)

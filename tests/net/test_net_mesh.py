@@ -12,6 +12,7 @@ import pytest
 from net_parties import run_all, run_meshes
 
 from cohortium.errors import (
+    AgreementError,
     CohortiumError,
     ConnectError,
     DataValueError,
@@ -329,20 +330,20 @@ def test_abort_reaches_all_with_the_first_cause():
     def program(mesh):
         if mesh.name == "carol":
             time.sleep(0.2)
-            raise DataValueError("Row 7 has no label.", remedy="Look at it.")
+            raise AgreementError("Row counts differ.", remedy="Look at them.")
         other = "bob" if mesh.name == "alice" else "alice"
         mesh.exchange("never", {}, {other: ("i8", (1,))}, deadline=None)
 
     start = time.monotonic()
     results = run_meshes(memory_meshes(ABC), program)
     assert time.monotonic() - start < 1.5
-    assert isinstance(results["carol"], DataValueError)
+    assert isinstance(results["carol"], AgreementError)
     for name in ("alice", "bob"):
         error = results[name]
         assert isinstance(error, PeerAbortedError)
         assert error.party == name
         assert "carol stopped the run" in error.what
-        assert "[COH-202] Row 7 has no label." in error.what
+        assert "[COH-501] Row counts differ." in error.what
 
 
 def test_abort_is_passed_on_with_its_origin():
@@ -350,13 +351,13 @@ def test_abort_is_passed_on_with_its_origin():
     meshes = memory_meshes(ABC)
     with pytest.raises(PeerAbortedError) as caught:
         _relay(meshes)
-    assert "carol stopped the run (told by alice): [COH-202] bad" in caught.value.what
+    assert "carol stopped the run (told by alice): [COH-501] bad" in caught.value.what
     for mesh in meshes.values():
         mesh._shut()
 
 
 def _relay(meshes):
-    meshes["carol"]._links["alice"].part(Abort.of(DataValueError("bad"), "carol"))
+    meshes["carol"]._links["alice"].part(Abort.of(AgreementError("bad"), "carol"))
     try:
         meshes["alice"].exchange("x", {}, {"carol": ("i8", ())})
     except PeerAbortedError as error:
@@ -389,6 +390,18 @@ def test_the_text_of_a_foreign_exception_stays_here():
     assert "4711" not in str(results["bob"])
 
 
+def test_the_text_of_an_error_about_own_data_stays_here():
+    def program(mesh):
+        if mesh.name == "alice":
+            raise DataValueError("Row 7 is 'patient 4711'.")
+        everyone(mesh, "x", np.arange(3))
+
+    results = run_meshes(memory_meshes(("alice", "bob")), program)
+    assert isinstance(results["bob"], PeerAbortedError)
+    assert "[COH-202]" in results["bob"].what
+    assert "4711" not in str(results["bob"])
+
+
 def test_abort_in_the_middle_of_a_large_frame():
     """bob reads on when alice, whose frame is half written, stops: it gets the reason."""
 
@@ -396,14 +409,14 @@ def test_abort_in_the_middle_of_a_large_frame():
         if mesh.name == "alice":
             with pytest.raises(DeadlineError):
                 mesh.exchange("x", {"bob": np.zeros(1 << 20)}, {"bob": ("i8", ())}, deadline=0.2)
-            raise DataValueError("enough")
+            raise AgreementError("enough")
         time.sleep(0.6)
         mesh.exchange("x", {}, {"alice": ("f8", (1 << 20,))})
         mesh.exchange("y", {}, {"alice": ("f8", ())})
 
     results = run_meshes(memory_meshes(("alice", "bob")), program)
     assert isinstance(results["bob"], PeerAbortedError)
-    assert "[COH-202] enough" in results["bob"].what
+    assert "[COH-501] enough" in results["bob"].what
 
 
 def test_abort_takes_two_seconds_at_most():

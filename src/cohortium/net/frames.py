@@ -14,7 +14,7 @@ import enum
 import math
 import struct
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -66,8 +66,7 @@ class Header:
     size: int
 
 
-@dataclass(frozen=True)
-class Expected:
+class Expected(NamedTuple):
     """What the program says must come next.
 
     A tensor has ``dtype`` and ``shape``; anything else has ``cap``, the most bytes it may be long.
@@ -91,15 +90,26 @@ class Expected:
 
 def expected_tensor(label: str, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> Expected:
     """Return the expectation of one tensor; ParameterError if no frame can hold such a tensor."""
-    kind = np.dtype(dtype).newbyteorder("<")
-    _check_tensor(label, kind, tuple(shape))
-    return Expected(Kind.TENSOR, label, kind, tuple(int(n) for n in shape))
+    return Expected(Kind.TENSOR, label, check_tensor(label, np.dtype(dtype), shape), tuple(shape))
 
 
 def expected_message(label: str, cap: int, kind: Kind = Kind.MESSAGE) -> Expected:
     """Return the expectation of one message of at most ``cap`` bytes."""
     _check_label(label)
     return Expected(kind, label, cap=cap)
+
+
+def check_tensor(label: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.dtype[Any]:
+    """Return the dtype as it is on the wire; ParameterError if no frame can hold such a tensor."""
+    if dtype not in _CODES:
+        dtype = dtype.newbyteorder("<")
+    if dtype not in _CODES:
+        allowed = ", ".join(str(d) for d in _CODES)
+        raise ParameterError(f"{label!r} has dtype {dtype}; a frame can hold {allowed}.")
+    if len(shape) > MAX_DIMENSIONS:
+        raise ParameterError(f"{label!r} has {len(shape)} dimensions, more than {MAX_DIMENSIONS}.")
+    _check_label(label)
+    return dtype
 
 
 def encode_tensor(
@@ -109,14 +119,15 @@ def encode_tensor(
 
     ParameterError if its dtype, dimensions or label do not fit a frame.
     """
-    dtype = array.dtype.newbyteorder("<")
-    _check_tensor(label, dtype, array.shape)
+    dtype = check_tensor(label, array.dtype, array.shape)
     header = _header(
         Kind.TENSOR, _CODES[dtype], session, sequence, array.shape, label, array.nbytes
     )
-    plain = np.asarray(array, dtype=dtype, order="C")
-    payload = plain.reshape(-1).view(np.uint8).data
-    return _joined(header, payload)
+    if array.dtype != dtype or not array.flags.c_contiguous:
+        array = np.asarray(array, dtype=dtype, order="C")
+    if array.nbytes <= _JOINED:
+        return [header + array.tobytes()]
+    return [header, array.reshape(-1).view(np.uint8).data]
 
 
 def encode_message(
@@ -125,7 +136,7 @@ def encode_message(
     """Return the buffers of one frame of bytes; ParameterError for a label that is too long."""
     _check_label(label)
     header = _header(kind, 0, session, sequence, (), label, len(payload))
-    return _joined(header, memoryview(payload))
+    return [header + payload] if len(payload) <= _JOINED else [header, payload]
 
 
 def parse(data: memoryview, peer: str) -> Header | None:
@@ -222,21 +233,6 @@ def _header(
     return fixed + struct.pack(f"<{len(shape)}Q", *shape) + name
 
 
-def _joined(header: bytes, payload: memoryview) -> list[bytes | memoryview]:
-    if payload.nbytes <= _JOINED:
-        return [header + payload]
-    return [header, payload]
-
-
 def _check_label(label: str) -> None:
     if len(label.encode("utf-8")) > MAX_LABEL:
         raise ParameterError(f"The label {label[:40]!r}… is longer than {MAX_LABEL} bytes.")
-
-
-def _check_tensor(label: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-    _check_label(label)
-    if dtype not in _CODES:
-        allowed = ", ".join(str(d) for d in _CODES)
-        raise ParameterError(f"{label!r} has dtype {dtype}; a frame can hold {allowed}.")
-    if len(shape) > MAX_DIMENSIONS:
-        raise ParameterError(f"{label!r} has {len(shape)} dimensions, more than {MAX_DIMENSIONS}.")

@@ -201,7 +201,7 @@ class Meeting:
         while events := link.advance():
             if not (yield Wait(link.fileno(), events, until)):
                 raise TimeoutError(f"{link.peer} did not greet us")
-        theirs = Hello.decode(bytes(link.take()), link.peer)
+        theirs = Hello.decode(link.take_message(), link.peer)
         check_hello(theirs, me=self._me, peer=link.peer, agreement=self._agreement)
         if dialled != (link.peer in [peer.name for peer in self.earlier]):
             raise AgreementError(

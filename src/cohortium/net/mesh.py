@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from cohortium.errors import (
@@ -21,7 +20,7 @@ from cohortium.errors import (
     ConnectError,
     ParameterError,
 )
-from cohortium.net.frames import Expected, expected_message, expected_tensor
+from cohortium.net.frames import Expected, check_tensor, expected_message, expected_tensor
 from cohortium.net.link import Link
 from cohortium.net.waiting import Waiting, first_cause, tell_all
 
@@ -119,12 +118,12 @@ class Mesh:
                 for name, (dtype, shape) in incoming.items()
             }
             for array in outgoing.values():
-                expected_tensor(label, array.dtype, array.shape)
+                check_tensor(label, array.dtype, array.shape)
             self._begin(label, outgoing, expected)
             for name, array in outgoing.items():
                 self._links[name].send_tensor(label, array)
             self._finish(label, outgoing, expected, deadline)
-            return {name: np.asarray(self._links[name].take()) for name in incoming}
+            return {name: self._links[name].take_tensor() for name in incoming}
         except CohortiumError as error:
             error.party = self.name
             raise
@@ -208,7 +207,7 @@ class Mesh:
             for name, payload in outgoing.items():
                 self._links[name].send_message(label, payload)
             self._finish(label, outgoing, expected, deadline, last=last)
-            return {name: bytes(self._links[name].take()) for name in incoming}
+            return {name: self._links[name].take_message() for name in incoming}
         except CohortiumError as error:
             error.party = self.name
             raise

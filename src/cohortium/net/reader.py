@@ -30,7 +30,7 @@ _LEFTOVER = 1 << 26
 
 
 class Reader:
-    """The receiving half of a link: ``expect`` a frame, ``receive`` until done, ``take`` it.
+    """The receiving half of a link: ``expect`` a frame, ``receive`` until done, then take it.
 
     ``bytes_received`` and ``frames_received`` count frames taken in; ``arrived`` counts also what
     came early. ``abort`` is the reason the peer gave for stopping, if it did.
@@ -107,12 +107,19 @@ class Reader:
             read += count
             self.arrived += count
 
-    def take(self) -> npt.NDArray[Any] | bytes:
-        """Return the frame that ``receive`` completed: an array, or a message's bytes."""
+    def take_tensor(self) -> npt.NDArray[Any]:
+        """Return the array that ``receive`` completed."""
         result, self._result = self._result, None
-        if result is None:
-            raise FrameError(f"No frame of {self.peer} is complete.", party=self.me)
-        return bytes(result) if isinstance(result, bytearray) else result
+        if not isinstance(result, np.ndarray):
+            raise FrameError(f"No tensor of {self.peer} is complete.", party=self.me)
+        return result
+
+    def take_message(self) -> bytes:
+        """Return the message that ``receive`` completed."""
+        result, self._result = self._result, None
+        if not isinstance(result, bytearray):
+            raise FrameError(f"No message of {self.peer} is complete.", party=self.me)
+        return bytes(result)
 
     def lost(self, error: OSError | None = None) -> NoReturn:
         """Raise why the peer hung up: PeerAbortedError if it said so in what it sent last.
