@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,6 +29,9 @@ DEFAULT_IDENTITY = Path("~/.cohortium/identity")
 EngineOption = Annotated[
     str, typer.Option(help="'numpy', or 'tensorflow' for the same program as one tf.function.")
 ]
+OutOption = Annotated[
+    Path, typer.Option(help="The directory where the results go; made if it is not there.")
+]
 IdentityOption = Annotated[
     Path, typer.Option("--identity", help="The directory of this site's key and certificate.")
 ]
@@ -35,7 +39,7 @@ IdentityOption = Annotated[
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Where the results go.")] = Path("cohortium-demo"),
+    out: OutOption = Path("cohortium-demo"),
     engine: EngineOption = "numpy",
 ) -> None:
     """Train on bundled leukaemia data: two hospitals and a dealer, each a process, real TLS."""
@@ -51,18 +55,18 @@ def demo(
         result = demonstrate(out, screen.on_event, engine=engine)
     show_demo(console, result)
     show_costs(console, result.run.records)
-    console.print(
-        f"The study, each hospital's model.json and each party's record.json are in {out}/."
+    _say(
+        console, f"The study, each hospital's model.json and each party's record.json are in {out}/"
     )
 
 
 @app.command()
 def simulate(
-    study: Annotated[Path, typer.Argument(help="The study file.")],
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="The study file.")],
     data: Annotated[
         list[str], typer.Option(help="NAME=FILE, NAME=FILE,labels=FILE or NAME=POSITIVE,NEGATIVE.")
     ],
-    out: Annotated[Path, typer.Option(help="Where the results go.")] = Path("cohortium-run"),
+    out: OutOption = Path("cohortium-run"),
     engine: EngineOption = "numpy",
 ) -> None:
     """Run all parties of a study on this machine, each as a process, on real files."""
@@ -79,19 +83,30 @@ def simulate(
     show_costs(console, run.records)
     for name, paths in run.models.items():
         for path in paths:
-            console.print(f"{name} received {path}")
+            _say(console, f"{name} received {path}")
+    _say(console, f"Each party's record of the run is in {out}/PARTY/record.json")
 
 
 @app.command()
 def join(
-    study: Annotated[Path, typer.Argument(help="The study file, the same bytes at every site.")],
+    study: Annotated[
+        Path,
+        typer.Argument(metavar="STUDY", help="The study file, the same bytes at every site."),
+    ],
     name: Annotated[str, typer.Option("--as", help="This site's party name in the study.")],
     data: Annotated[
         str | None, typer.Option(help="FILE, FILE,labels=FILE or POSITIVE,NEGATIVE.")
     ] = None,
     identity: IdentityOption = DEFAULT_IDENTITY,
-    out: Annotated[Path, typer.Option(help="Where the results go.")] = Path("cohortium-run"),
+    out: OutOption = Path("cohortium-run"),
     engine: EngineOption = "numpy",
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            help="This computer's own address to listen at, where the others reach it by another "
+            "one (router, container): 0.0.0.0 for all."
+        ),
+    ] = None,
 ) -> None:
     """Take part in a study as one of its parties."""
     from cohortium.net import load_identity
@@ -105,17 +120,19 @@ def join(
     loaded.study.named(name)
     key = load_identity(identity.expanduser())
     cohort = None if data is None else read_site_data(data, loaded.study)
-    setup = PartySetup(loaded, name, key, cohort, out, engine)
+    setup = PartySetup(loaded, name, key, cohort, out, engine, listen_host=listen)
     with RunScreen(console, name) as screen:
         paths = run_party(setup, lambda event: screen.on_event(name, event))
     for path in paths:
-        console.print(f"Received {path}")
-    console.print(f"The record of this run is {out / 'record.json'}.")
+        _say(console, f"Received {path}")
+    _say(console, f"The record of this run is {out / 'record.json'}")
 
 
 @identity_app.command("new")
 def identity_new(
-    name: Annotated[str, typer.Argument(help="This site's party name: a-z, 0-9 and '-'.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="This site's party name: a-z, 0-9 and '-'.")
+    ],
     identity: IdentityOption = DEFAULT_IDENTITY,
     days: Annotated[int, typer.Option(help="How long the certificate is valid.")] = 730,
 ) -> None:
@@ -139,11 +156,11 @@ def _print_identity(name: str, certificate: str) -> None:
     from cohortium.net import certificate_expiry, fingerprint
 
     console = _console()
-    console.print(f"name         {name}", highlight=False)
-    console.print(f"expires      {certificate_expiry(certificate):%Y-%m-%d}", highlight=False)
-    console.print(f"fingerprint  {fingerprint(certificate)}", highlight=False, soft_wrap=True)
-    console.print("For the study file, under this site's [[party]]:\n")
-    console.print(f'certificate = """\n{certificate.strip()}\n"""', highlight=False)
+    _say(console, f"name         {name}")
+    _say(console, f"expires      {certificate_expiry(certificate):%Y-%m-%d}")
+    _say(console, f"fingerprint  {fingerprint(certificate)}")
+    _say(console, "\nFor the study file, under this site's [[party]]:\n")
+    _say(console, f'certificate = """\n{certificate.strip()}\n"""')
 
 
 def _named(data: list[str]) -> dict[str, str]:
@@ -158,10 +175,20 @@ def _named(data: list[str]) -> dict[str, str]:
     return arguments
 
 
+def _say(console: Console, text: str) -> None:
+    """Print a text as it is, to be copied: no markup, no line ends but its own."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def _console(*, error: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(stderr=error)
+    stream = sys.stderr if error else sys.stdout
+    if isinstance(stream, io.TextIOWrapper):
+        # A terminal that has no × or → shows a question mark; it is no reason to end a run.
+        stream.reconfigure(errors="replace")
+    # No emoji: a fingerprint may hold ":CD:".
+    return Console(stderr=error, emoji=False)
 
 
 def main() -> None:

@@ -7,18 +7,38 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 from cohortium.errors import CohortiumError
 from cohortium.run.demo import DemoResult
+
+# What the phases of a run are called on the screen.
+_PHASES = {
+    "prepare": "preparing the data",
+    "connect": "connecting to all parties",
+    "agree": "agreeing on features",
+    "share": "sharing masked data",
+    "iterations": "training",
+    "train": "training",
+    "reveal": "revealing the model",
+}
+_NARROW = 90
 
 
 class RunScreen:
     """A progress bar fed by the events of one or several parties; use as a context manager.
 
-    ``leader`` is the party whose iterations, rounds and bytes the bar shows.
+    ``leader`` is the party whose iterations, rounds and bytes the bar shows. Where the output is
+    no terminal, a line for each phase takes the bar's place.
     """
 
     def __init__(self, console: Console, leader: str, *, notes: bool = True) -> None:
@@ -26,14 +46,18 @@ class RunScreen:
         self._leader = leader
         self._notes = notes
         self._told: set[str] = set()
+        columns: list[ProgressColumn] = [
+            TextColumn("{task.description}", markup=False),
+            TextColumn("{task.fields[detail]}", markup=False),
+        ]
+        if console.width >= _NARROW:
+            columns[1:1] = [BarColumn(bar_width=24)]
+            columns.append(TimeRemainingColumn())
         self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
-            TextColumn("{task.fields[detail]}"),
-            TimeRemainingColumn(),
-            console=console,
+            *columns, console=console, disable=not console.is_terminal, transient=True
         )
         self._task: TaskID | None = None
+        self._detail = ""
 
     def __enter__(self) -> RunScreen:
         self._progress.start()
@@ -53,35 +77,48 @@ class RunScreen:
         if self._task is None:
             return
         if event["event"] == "note":
-            # Alignment is the same at every party: shown once.
-            if self._notes and event["text"] not in self._told:
-                self._told.add(event["text"])
-                self._console.print(f"[dim]{escape(party)}: {escape(event['text'])}[/dim]")
+            self._note(party, event)
         elif party != self._leader:
             return
         elif event["event"] == "phase":
-            self._progress.update(self._task, description=event["name"])
+            name = _PHASES.get(event["name"], event["name"])
+            self._progress.update(self._task, description=name)
+            if not self._console.is_terminal:
+                self._line(name)
         elif event["event"] == "iteration":
+            parts = [f"iteration {event['done']}/{event['total']}", f"{event['rounds']} rounds"]
+            if self._console.width < _NARROW:
+                parts.pop()
+            self._detail = " · ".join([*parts, f"{megabytes(event['bytes'])} sent"])
             self._progress.update(
-                self._task,
-                completed=event["done"],
-                total=event["total"],
-                detail=f"iteration {event['done']}/{event['total']} · {event['rounds']} rounds · "
-                f"{megabytes(event['bytes'])} sent",
+                self._task, completed=event["done"], total=event["total"], detail=self._detail
             )
         elif event["event"] == "done":
-            self._progress.update(self._task, description="done")
+            self._line(" · ".join(filter(None, ("done", self._detail))))
+
+    def _note(self, party: str, event: Mapping[str, Any]) -> None:
+        text = event["text"]
+        if event.get("public"):
+            # Every party tells it alike: shown once.
+            if text in self._told:
+                return
+            self._told.add(text)
+        else:
+            text = f"{party}: {text}"
+        if self._notes:
+            self._console.print(Text(text, "dim"), soft_wrap=True)
+
+    def _line(self, text: str) -> None:
+        self._console.print(Text(f"{self._leader}: {text}"), soft_wrap=True)
 
 
 def show_error(console: Console, error: CohortiumError) -> None:
     """Print an error: what happened and where, then what to do."""
     where = f" at {error.party}" if error.party else ""
-    console.print(
-        f"[bold red]Error {error.code}[/bold red]{escape(where)}: {escape(error.what)}",
-        soft_wrap=True,
-    )
+    text = Text.assemble((f"Error {error.code}", "bold red"), f"{where}: {error.what}")
     if error.remedy:
-        console.print(f"→ {escape(error.remedy)}", soft_wrap=True)
+        text.append(f"\n→ {error.remedy}")
+    console.print(text, soft_wrap=True)
 
 
 def show_costs(console: Console, records: Mapping[str, Mapping[str, Any]]) -> None:
@@ -89,7 +126,7 @@ def show_costs(console: Console, records: Mapping[str, Mapping[str, Any]]) -> No
     table = Table(title="Cost, by party", title_justify="left")
     table.add_column("")
     for name, record in records.items():
-        table.add_column(f"{name}\n{', '.join(record['roles'])}", justify="right")
+        table.add_column("\n".join([name, *record["roles"]]), justify="right")
     sent = [sum(record["link_bytes"]["sent"].values()) for record in records.values()]
     table.add_row("rounds", *(str(record["rounds"]) for record in records.values()))
     table.add_row("sent", *map(megabytes, sent), end_section=True)
@@ -115,7 +152,7 @@ def show_demo(console: Console, result: DemoResult) -> None:
         table.add_row(row.name, f"{row.accuracy:.3f}", f"{row.auc:.4f}", difference)
     console.print(table)
     for note in result.notes:
-        console.print(f"[dim]{escape(note)}[/dim]")
+        console.print(Text(note, "dim"))
 
 
 def megabytes(count: int) -> str:

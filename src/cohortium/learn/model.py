@@ -113,7 +113,7 @@ class Model:
             raise ModelFileError(
                 f"{path} can not be read ({error.strerror}).", remedy="Check the path."
             ) from None
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise ModelFileError(
                 f"{path} is not a cohortium model ({type(error).__name__}).",
                 remedy="Give a model.json that a run has written.",
@@ -128,8 +128,10 @@ def _from_document(document: dict[str, Any], path: Path) -> Model:
         )
     features, weights = document["features"], np.array(document["weights"], dtype=np.float64)
     intercept = float(document["intercept"])
-    if not all(isinstance(name, str) for name in features):
+    if not isinstance(features, list) or not all(isinstance(name, str) for name in features):
         raise TypeError("features")
+    if len(set(features)) < len(features):
+        raise ValueError("features")
     if weights.shape != (len(features),) or not np.isfinite(weights).all():
         raise ValueError("weights")
     if not math.isfinite(intercept):

@@ -32,7 +32,7 @@ class Interval(NamedTuple):
 LOGISTIC_RULES = {
     "l2": Interval(0.0, 1e9),
     "iterations": Interval(1, 10_000, whole=True),
-    "logit_bound": Interval(1.0, 1024.0),
+    "logit_bound": Interval(1.0, 256.0),
     "sigmoid_error": Interval(1e-6, 0.1),
 }
 

@@ -1,8 +1,8 @@
 """Smooth functions as Fourier series whose period fits the ring: the periodic gate's public part.
 
-For f on |x| ≤ B, take f minus a constant and extend it to period P = 2^p ≥ 4B by reflection: an
-odd f by f(P/2 − x) beyond P/4, an even one by −f(P/2 − x) where it is to vanish there. Only odd
-harmonics remain, and they fall off geometrically where f is flat at P/4. Because P is a power of
+For a function that is odd about a constant, on |x| ≤ B: take f minus the constant and extend it to
+period P = 2^p ≥ 4B by reflection, f(P/2 − x) beyond P/4. Only sines of odd harmonics remain, and
+they fall off geometrically where f is flat at P/4. Because P is a power of
 two, the low F + p bits of a sharing at F fraction bits are a sharing of x mod P: no comparison
 and no truncation is needed to evaluate sin and cos of it (docs/protocol.md, "Periodic gate").
 """
@@ -85,24 +85,23 @@ def odd_series(
             f"{name}: an error of {error:g} on |x| ≤ {bound:g} is outside what the gate offers.",
             remedy="Ask for an error from 1e-6 to 0.5, and a bound above 0.",
         )
-    period_bits = math.ceil(math.log2(4 * bound))
-    sines = _coefficients(function, constant, period_bits)
-    grid = np.linspace(-bound, bound, 4 * _GRID + 1)
-    exact = function(grid)
-    angle = (2 * math.pi / 2.0**period_bits) * grid
-    partial = np.full(grid.shape, constant)
-    for count in range(1, _MOST_HARMONICS + 1):
-        partial += sines[count - 1] * np.sin((2 * count - 1) * angle)
-        reached = float(np.abs(partial - exact).max())
-        if reached <= error * _SERIES_PART:
-            break
-    else:
+    shortest = math.ceil(math.log2(4 * bound))
+    best: tuple[int, NDArray[np.float64]] | None = None
+    # At P/4 the reflection has a kink, unless f is flat there; then a longer period takes fewer
+    # harmonics. The first one tried is never far off, so the others are given up early.
+    for period_bits in (shortest + 1, shortest, shortest + 2, shortest + 3):
+        most = _MOST_HARMONICS if best is None else len(best[1]) - (period_bits > best[0])
+        found = _fewest_sines(function, constant, period_bits, bound, error * _SERIES_PART, most)
+        if found is not None:
+            best = period_bits, found
+    if best is None:
         raise ParameterError(
             f"{name}: an error of {error:g} on |x| ≤ {bound:g} needs more than "
             f"{_MOST_HARMONICS} harmonics.",
             remedy="Ask for a larger error or a smaller bound.",
         )
-    kept = sines[:count]
+    period_bits, kept = best
+    count = len(kept)
     # Worst case of Σ_k: a harmonic has two public coefficients, off by half a unit each, times
     # |cos|, |sin|: together at most √2/2 of a unit; and two dealt values times its amplitude.
     rounding = error * _ROUNDING_PART / math.sqrt(0.5)
@@ -116,9 +115,35 @@ def odd_series(
         public_bits=public_bits,
         dealt_bits=dealt_bits,
         bound=bound,
-        largest=float(np.abs(exact).max()),
+        largest=float(np.abs(function(_grid(bound))).max()),
         error=error,
     )
+
+
+def _fewest_sines(
+    function: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    constant: float,
+    period_bits: int,
+    bound: float,
+    error: float,
+    most: int,
+) -> NDArray[np.float64] | None:
+    """Return the first coefficients that reach the error, None if that takes more than ``most``."""
+    sines = _coefficients(function, constant, period_bits)
+    grid = _grid(bound)
+    exact = function(grid)
+    angle = (2 * math.pi / 2.0**period_bits) * grid
+    partial = np.full(grid.shape, constant)
+    for count in range(1, most + 1):
+        partial += sines[count - 1] * np.sin((2 * count - 1) * angle)
+        if float(np.abs(partial - exact).max()) <= error:
+            return sines[:count]
+    return None
+
+
+def _grid(bound: float) -> NDArray[np.float64]:
+    # Eight points for each wave of the highest harmonic that is ever tried.
+    return np.linspace(-bound, bound, _GRID // 4 + 1)
 
 
 def _coefficients(

@@ -141,7 +141,7 @@ class SecretTensor:
             return self._product(MULTIPLY, other, _broadcast(self, other, "multiply"), 1, None)
         factor = np.asarray(other, dtype=np.float64)
         shape = np.broadcast_shapes(self.shape, factor.shape)
-        return self._multiply_public(MULTIPLY, factor, shape, self.bound * _largest(factor))
+        return self._multiply_public(MULTIPLY, factor, shape, 1)
 
     __rmul__ = __mul__
 
@@ -150,8 +150,7 @@ class SecretTensor:
             return self.matmul(other)
         factor = np.asarray(other, dtype=np.float64)
         inner = _inner(self.shape, factor.shape)
-        bound = self.bound * _largest(factor) * inner
-        return self._multiply_public(MATMUL, factor, (self.shape[0], factor.shape[1]), bound)
+        return self._multiply_public(MATMUL, factor, (self.shape[0], factor.shape[1]), inner)
 
     def matmul(self, other: SecretTensor, *, bound: float | None = None) -> SecretTensor:
         """Return self @ other for two secret matrices, at the sum of their fraction bits.
@@ -173,6 +172,11 @@ class SecretTensor:
             return self
         if bits < 0:
             return self.lift(-bits)
+        if fraction_bits < 0 or bits > VALUE_BITS:
+            raise ParameterError(
+                f"Can not rescale {_of(self)} to {fraction_bits} fraction bits.",
+                remedy=f"Ask for {max(0, self.fraction_bits - VALUE_BITS)} or more.",
+            )
         value = self.protocol.rescale(self.value, bits)
         bound = self.bound + 2.0**-fraction_bits
         return SecretTensor(self.protocol, value, self.shape, fraction_bits, bound)
@@ -201,10 +205,12 @@ class SecretTensor:
         return constant(self.protocol, other, self.fraction_bits)
 
     def _multiply_public(
-        self, operation: Bilinear, factor: NDArray[np.float64], shape: Shape, bound: float
+        self, operation: Bilinear, factor: NDArray[np.float64], shape: Shape, terms: int
     ) -> SecretTensor:
         whole = bool(np.all(factor == np.rint(factor)))
         bits = 0 if whole else PUBLIC_FRACTION_BITS
+        # A small factor may be rounded up to nearly twice its size, and that is what multiplies.
+        bound = self.bound * _largest(np.rint(factor * 2.0**bits)) * 2.0**-bits * terms
         total = self.fraction_bits + bits
         check_fits(f"{operation.name} of {_of(self)} by a public factor", total, bound)
         value = self.protocol.multiply_public(operation, self.value, factor, bits, shape)
@@ -286,7 +292,8 @@ def weighted_sum(
 
 def check_fits(what: str, fraction_bits: int, bound: float) -> None:
     """Raise FixedPointOverflowError unless bound · 2^fraction_bits < 2^62."""
-    needed = fraction_bits + math.log2(bound) if bound > 0 else -math.inf
+    # A bound that is not a number is refused too: no comparison with it holds.
+    needed = -math.inf if bound <= 0 else fraction_bits + math.log2(bound)
     if needed < VALUE_BITS:
         return
     raise FixedPointOverflowError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,8 @@ def encode(values: Any, fraction_bits: int, bound: float) -> RingArray:
             f"{VALUE_BITS} bits.",
             remedy="Use fewer fraction bits or a smaller bound.",
         )
-    if is_tensor(values) and tensorflow().is_tensor(values):
+    # A list is neither; while TensorFlow is not imported, nothing is a tensor.
+    if is_tensor(values) and "tensorflow" in sys.modules and tensorflow().is_tensor(values):
         tf = tensorflow()
         if hasattr(values, "numpy"):
             _check(values.numpy(), bound)

@@ -34,6 +34,14 @@ class Agreed:
     negative: str
     report: AlignmentReport | None
 
+    def lines(self) -> list[str]:
+        """Return the facts as sentences, the same at every party."""
+        owners = ", ".join(f"{name} {samples:,}" for name, samples in self.sizes.items())
+        lines = [f"{sum(self.sizes.values()):,} samples ({owners})."]
+        if self.report is not None:
+            return lines + self.report.lines()
+        return [*lines, f"{self.feature_count:,} features, the same at every site."]
+
 
 class _Summary(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -52,7 +60,7 @@ def agree(
 
     ``cohort`` is this party's own where it is a data owner; ``names_needed`` says that somebody
     without data of its own is to know the features' names. Raises FeatureError where the sites
-    have no feature in common, LabelError where their classes are named differently, and
+    have no feature in common, AgreementError where their classes are named differently, and
     FrameError where a party's message is not what it should be.
     """
     mine = None if cohort is None else _summary(cohort)

@@ -12,6 +12,7 @@ import os
 import socket
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,12 @@ def read_site_data(argument: str, study: Study) -> Cohort:
     """Return the cohort in the file or files that a ``--data`` argument names."""
     parts: dict[str, Any] = parse_data_argument(argument)
     if "positive_path" in parts:
-        return read_idash(parts["positive_path"], parts["negative_path"])
+        return read_idash(
+            parts["positive_path"],
+            parts["negative_path"],
+            positive=study.data.positive or "positive",
+            negative=study.data.negative or "negative",
+        )
     return read_cohort(
         parts["path"],
         label_file=parts.get("label_file"),
@@ -55,7 +61,8 @@ def main() -> int:
     settings = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        study = parse_study(settings["study"])
+        # Addresses and certificates are this run's; what identifies the study is the file given.
+        study = replace(parse_study(settings["study"]), digest=settings["digest"])
         cohort = None
         if settings["data"] is not None:
             cohort = read_site_data(settings["data"], study.study)

@@ -29,7 +29,7 @@ from cohortium.run.timeline import Event
 from cohortium.study import Study, StudyFile
 
 # Errors that tell of another party's trouble: shown only where no party tells of its own.
-_SECOND_HAND = ("PeerAbortedError", "PeerLostError", "DeadlineError")
+_SECOND_HAND = ("PeerAbortedError", "PeerLostError", "DeadlineError", "ConnectError")
 _EXIT_GRACE = 5.0
 
 
@@ -76,6 +76,7 @@ def simulate(
         for name, listener in sockets.items():
             settings = {
                 "study": text,
+                "digest": study.digest,
                 "name": name,
                 "data": data.get(name),
                 "identity": str(home / name),
@@ -87,8 +88,7 @@ def simulate(
             children.append(_Child(name, _start(settings, listener, log, len(sockets)), log))
         events = _events(children)
         run = LocalRun()
-        deadline = study.study.study.deadline
-        for child, event in _until_all_ended(children, events, deadline):
+        for child, event in _until_all_ended(children, events):
             if event["event"] == "error":
                 child.error = _error(event)
             elif event["event"] == "done":
@@ -98,6 +98,7 @@ def simulate(
         failure = _first_cause(children)
         if failure is not None:
             raise failure
+    run.models = {child.name: run.models[child.name] for child in children}
     for child in children:
         record = output / child.name / "record.json"
         run.records[child.name] = json.loads(record.read_text(encoding="utf-8"))
@@ -161,7 +162,10 @@ def _localised(study: StudyFile, home: Path, sockets: Mapping[str, socket.socket
 
 
 def to_toml(study: Study) -> str:
-    """Return a study as TOML text (its values need no more of TOML than JSON's literals)."""
+    """Return a study as TOML text.
+
+    Its values need no more of TOML than JSON's literals; TOML escapes one character more, DEL.
+    """
     lines: list[str] = []
     for section, content in study.model_dump(exclude_none=True).items():
         for table in content if isinstance(content, list) else [content]:
@@ -169,7 +173,7 @@ def to_toml(study: Study) -> str:
             lines += [
                 f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()
             ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines).replace("\x7f", "\\u007f") + "\n"
 
 
 def _start(
@@ -208,9 +212,12 @@ def _events(children: list[_Child]) -> queue.Queue[tuple[_Child, Event | None]]:
 
 
 def _until_all_ended(
-    children: list[_Child], events: queue.Queue[tuple[_Child, Event | None]], deadline: float
+    children: list[_Child], events: queue.Queue[tuple[_Child, Event | None]]
 ) -> Iterator[tuple[_Child, Event]]:
-    """Yield events until every child has ended; give the rest a deadline once one has failed."""
+    """Yield events until every child has ended, or one has failed and told the cause.
+
+    One that heard of another's trouble gives the others a while to tell of their own.
+    """
     running = len(children)
     give_up: float | None = None
     while running:
@@ -223,8 +230,14 @@ def _until_all_ended(
             yield child, event
             continue
         running -= 1
-        if child.process.wait() != 0 and give_up is None:
-            give_up = time.monotonic() + deadline
+        if child.process.wait() != 0:
+            if not _heard_of_another(child):
+                return
+            give_up = give_up or time.monotonic() + _EXIT_GRACE
+
+
+def _heard_of_another(child: _Child) -> bool:
+    return type(child.error).__name__ in _SECOND_HAND
 
 
 def _first_cause(children: list[_Child]) -> CohortiumError | None:
@@ -233,7 +246,7 @@ def _first_cause(children: list[_Child]) -> CohortiumError | None:
     if not failed:
         return None
     for child in failed:
-        if child.error is not None and type(child.error).__name__ not in _SECOND_HAND:
+        if child.error is not None and not _heard_of_another(child):
             return child.error
     for child in failed:
         if child.error is None and child.process.poll() is not None:

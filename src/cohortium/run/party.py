@@ -5,30 +5,27 @@ The same code for every role, on one machine or on several; `local` starts it se
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import cohortium
 from cohortium.data import Cohort, Preparation, prepare
-from cohortium.errors import ParameterError, StudyError
+from cohortium.errors import IdentityFileError, LabelError, ParameterError, StudyError
 from cohortium.learn import Cohort as TrainingRows
-from cohortium.learn import DualPlan, LogisticParameters, Model, plan_dual, train
+from cohortium.learn import DualPlan, LogisticParameters, plan_dual, train
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
 from cohortium.net import Identity, Mesh, Peer, connect, fingerprint
 from cohortium.ring import Engine, NumpyEngine, TensorFlowEngine
 from cohortium.run.agreeing import Agreed, agree
+from cohortium.run.results import Results, make_output, write_results
 from cohortium.run.timeline import Event, Timeline
 from cohortium.study import DisclosureLedger, Study, StudyFile
-
-RECORD_FILE = "record.json"
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,7 @@ class PartySetup:
     output: Path
     engine: str = "numpy"
     listen_socket: socket.socket | None = None
+    listen_host: str | None = None
 
 
 def run_party(setup: PartySetup, tell: Callable[[Event], None]) -> list[Path]:
@@ -52,9 +50,11 @@ def run_party(setup: PartySetup, tell: Callable[[Event], None]) -> list[Path]:
     study = setup.study.study
     timeline = Timeline(tell, study.model.iterations)
     timeline.phase("prepare")
-    cohort = _prepared(setup, tell)
     peers = study_peers(study)
     _check_identity(setup, peers)
+    engine = make_engine(setup.engine)
+    make_output(setup.output)
+    cohort = _prepared(setup, tell)
     timeline.phase("connect")
     mesh = connect(
         setup.identity,
@@ -62,32 +62,54 @@ def run_party(setup: PartySetup, tell: Callable[[Event], None]) -> list[Path]:
         me=setup.name,
         agreement={"study digest": setup.study.digest, "version": cohortium.__version__},
         connect_timeout=study.study.connect_timeout,
-        deadline=study.study.deadline,
+        # Who computes waits for all others. The dealer runs ahead and would blame whoever waits too.
+        deadline=study.study.deadline if setup.name in study.with_role("compute") else None,
         listen_socket=setup.listen_socket,
+        listen_host=setup.listen_host,
     )
     ledger = DisclosureLedger.of(study)
     with mesh:
         timeline.phase("agree")
         owners, receivers = study.with_role("data"), ledger.receivers("model")
         agreed = agree(mesh, owners, cohort, names_needed=not set(receivers) <= set(owners))
-        for line in agreed.report.lines() if agreed.report else ():
-            tell({"event": "note", "text": line})
+        for line in agreed.lines():
+            tell({"event": "note", "text": line, "public": True})
         plan = plan_dual(
             sum(agreed.sizes.values()),
             agreed.feature_count,
             study.preparation.clip,
             logistic_parameters(study),
         )
-        engine = make_engine(setup.engine)
         roles = Roles(study.with_role("compute"), *study.with_role("deal"))
         protocol = start(mesh, roles, ledger, engine)
         timeline.counters = protocol.counters
         weights = _train(setup, protocol, engine, plan, agreed, cohort, ledger, timeline)
         timeline.finish()
-    paths = _write_models(setup, agreed, weights)
-    _write_record(setup, mesh, protocol, agreed, plan, ledger, timeline)
+        # Before the goodbye: who is lost from here on takes nobody's results along.
+        paths = write_results(
+            setup.output,
+            Results(
+                setup.study, setup.name, mesh, protocol, agreed, plan, ledger, timeline, weights
+            ),
+        )
+        _part(mesh, roles.computing, study.study.deadline)
     tell({"event": "done", "models": [str(path) for path in paths]})
     return paths
+
+
+def _part(mesh: Mesh, computing: tuple[str, ...], deadline: float) -> None:
+    """Close the mesh when everybody is done; once training is over nobody may fall silent.
+
+    Dealer and outsiders are done early and wait without a deadline for those that compute.
+    """
+    computes = mesh.name in computing
+    mesh.exchange_messages(
+        "finished",
+        dict.fromkeys(mesh.peers, b"") if computes else {},
+        dict.fromkeys((name for name in computing if name != mesh.name), 0),
+        deadline=deadline if computes else None,
+    )
+    mesh.close(deadline=deadline)
 
 
 def study_peers(study: Study) -> list[Peer]:
@@ -101,7 +123,13 @@ def study_peers(study: Study) -> list[Peer]:
                 "certificate.",
             )
         host, _, port = party.address.rpartition(":")
-        real = fingerprint(party.certificate)
+        try:
+            real = fingerprint(party.certificate)
+        except IdentityFileError as error:
+            raise StudyError(
+                f"The certificate of {party.name!r} in the study can not be read. {error.what}",
+                remedy=error.remedy,
+            ) from error
         if party.fingerprint is not None and party.fingerprint.upper() != real:
             raise StudyError(
                 f"The fingerprint of {party.name!r} in the study is not that of the certificate "
@@ -155,6 +183,12 @@ def _prepared(setup: PartySetup, tell: Callable[[Event], None]) -> Cohort | None
             f"{setup.name!r} has the role 'data', but no data were given.",
             remedy="Name this site's file with --data.",
         )
+    if setup.cohort.labels is None:
+        raise LabelError(
+            f"{setup.cohort.source} has no labels.",
+            remedy="Name the label's column in the study file ([data] label), or give a label "
+            "file: --data FILE,labels=LABELFILE.",
+        )
     cohort, report = prepare(setup.cohort, preparation_of(setup.study.study))
     for line in (*cohort.notes, *report.lines()):
         tell({"event": "note", "text": line})
@@ -187,79 +221,13 @@ def _train(
     if cohort is not None and agreed.features is not None and cohort.labels is not None:
         aligned = cohort.select_features(agreed.features)
         owned[setup.name] = (aligned.values, cohort.labels)
-    # A traced program runs after it was written down: its phases can not be told apart.
-    watcher = timeline if setup.engine == "numpy" else None
+    # A traced program runs after it was written down, and a party that holds no share runs through
+    # it at once and waits: their phases would tell nothing.
+    busy = {"compute", "deal"} & set(setup.study.study.named(setup.name).roles)
+    watcher = timeline if busy and setup.engine == "numpy" else None
     if watcher is None:
         timeline.phase("train")
     result: NDArray[np.float64] | None = engine.run(
         lambda: train(protocol, plan, agreed.sizes, owned, ledger.receivers("model"), watcher)
     )
     return result
-
-
-def _write_models(
-    setup: PartySetup, agreed: Agreed, weights: NDArray[np.float64] | None
-) -> list[Path]:
-    setup.output.mkdir(parents=True, exist_ok=True)
-    if weights is None or agreed.features is None:
-        return []
-    study = setup.study.study
-    paths = []
-    for column, l2 in enumerate(study.model.l2):
-        model = Model(
-            agreed.features,
-            np.ascontiguousarray(weights[:-1, column]),
-            float(weights[-1, column]),
-            agreed.positive,
-            agreed.negative,
-            preparation=study.preparation.model_dump(),
-            training={
-                "study": study.study.name,
-                "study_digest": setup.study.digest,
-                "cohortium": cohortium.__version__,
-                "samples": sum(agreed.sizes.values()),
-                "iterations": study.model.iterations,
-                "l2": l2,
-            },
-        )
-        name = "model.json" if len(study.model.l2) == 1 else f"model-l2={l2:g}.json"
-        model.save(setup.output / name)
-        paths.append(setup.output / name)
-    return paths
-
-
-def _write_record(
-    setup: PartySetup,
-    mesh: Mesh,
-    protocol: Protocol,
-    agreed: Agreed,
-    plan: DualPlan,
-    ledger: DisclosureLedger,
-    timeline: Timeline,
-) -> None:
-    counters = protocol.counters
-    record: dict[str, Any] = {
-        "format": "cohortium-record/1",
-        "study": setup.study.study.study.name,
-        "study_digest": setup.study.digest,
-        "cohortium": cohortium.__version__,
-        "party": setup.name,
-        "roles": list(setup.study.study.named(setup.name).roles),
-        "session": mesh.session_id.hex(),
-        "samples": agreed.sizes,
-        "features": agreed.feature_count,
-        "plan": plan.lines(),
-        "seconds": {name: round(value, 4) for name, value in timeline.seconds.items()},
-        "rounds": counters.rounds,
-        "gates": {
-            name: {"calls": gate.calls, "rounds": gate.rounds, "bytes_sent": gate.bytes_sent}
-            for name, gate in counters.gates.items()
-        },
-        "dealt_bytes": counters.dealt_bytes,
-        "link_bytes": {"sent": mesh.sent_to, "received": mesh.received_from},
-        "revealed": [
-            {"what": name, "to": list(receivers), "shape": list(shape)}
-            for name, receivers, shape in ledger.revealed
-        ],
-    }
-    (setup.output / RECORD_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import sys
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from cohortium.errors import StudyError
+from cohortium.study.wording import explain
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -25,11 +25,13 @@ else:
 
 Role = Literal["data", "compute", "deal", "receive"]
 PartyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+Lambda = Annotated[float, Field(ge=0, le=1e9)]
 _LARGEST_FILE = 16 << 20
+_LARGEST_PORT = 65535
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class StudySection(_Strict):
@@ -76,11 +78,11 @@ class ModelSection(_Strict):
     """``[model]``: the estimator and its parameters."""
 
     kind: Literal["logistic"] = "logistic"
-    l2: Annotated[list[float], BeforeValidator(_as_list), Field(min_length=1, max_length=1000)] = [
+    l2: Annotated[list[Lambda], BeforeValidator(_as_list), Field(min_length=1, max_length=1000)] = [
         1.0
     ]
     iterations: Annotated[int, Field(ge=1, le=10_000)] = 100
-    logit_bound: Annotated[float, Field(ge=1, le=1024)] = 32.0
+    logit_bound: Annotated[float, Field(ge=1, le=256)] = 32.0
     sigmoid_error: Annotated[float, Field(ge=1e-6, le=0.1)] = 2e-3
 
 
@@ -147,53 +149,20 @@ def load_study(path: Path) -> StudyFile:
 def parse_study(text: str, source: str = "the study") -> StudyFile:
     """Return the study that a TOML text describes; errors as for load_study."""
     try:
-        document = tomllib.loads(text)
+        # Some editors start a file with a byte order mark; the digest is of the bytes as they are.
+        document = tomllib.loads(text.removeprefix("\ufeff"))
     except tomllib.TOMLDecodeError as error:
-        raise StudyError(f"{source} is not valid TOML: {error}.") from None
+        raise StudyError(
+            f"{source} is not valid TOML: {error}.", remedy="Correct the line."
+        ) from None
     try:
         study = Study.model_validate(document)
     except ValidationError as error:
-        raise StudyError(_explain(error, source), remedy="Correct the study file.") from None
+        raise StudyError(explain(error, source, Study), remedy="Correct the study file.") from None
     _check_parties(study, source)
+    _check_reveals(study, source)
+    _check_model(study, source)
     return StudyFile(study, text, hashlib.sha256(text.encode()).hexdigest())
-
-
-def _explain(error: ValidationError, source: str) -> str:
-    sentences = []
-    for problem in error.errors()[:5]:
-        place = _key([part for part in problem["loc"] if part != "function-before[_as_list()"])
-        if problem["type"] == "extra_forbidden":
-            known = _known_keys(problem["loc"][:-1])
-            near = get_close_matches(str(problem["loc"][-1]), known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-            sentences.append(f"{place} is not a key of a study file; {hint}")
-        elif problem["type"] == "missing":
-            sentences.append(f"{place} is missing")
-        else:
-            given = repr(problem["input"])
-            shown = given if len(given) <= 60 else given[:57] + "…"
-            sentences.append(f"{place} = {shown}: {problem['msg'].lower()}")
-    return f"{source}: " + "; ".join(sentences) + "."
-
-
-def _key(location: list[Any]) -> str:
-    text = ""
-    for part in location:
-        text += f"[{part + 1}]" if isinstance(part, int) else ("." if text else "") + str(part)
-    return text or "the file"
-
-
-def _known_keys(location: tuple[Any, ...]) -> list[str]:
-    sections: dict[str, type[BaseModel]] = {
-        "study": StudySection,
-        "party": Party,
-        "data": DataSection,
-        "preparation": PreparationSection,
-        "model": ModelSection,
-        "reveal": Reveal,
-    }
-    section = sections[str(location[0])] if location else Study
-    return list(section.model_fields)
 
 
 def _check_parties(study: Study, source: str) -> None:
@@ -224,17 +193,43 @@ def _check_parties(study: Study, source: str) -> None:
         raise StudyError(
             f"{source}: no party has the role 'data'.", remedy="Give it to those that own samples."
         )
+    for party in study.party:
+        if party.address and int(party.address.rpartition(":")[2]) not in range(
+            1, _LARGEST_PORT + 1
+        ):
+            raise StudyError(
+                f"{source}: the address of {party.name!r}, {party.address!r}, has no valid port.",
+                remedy=f"Give HOST:PORT with a port from 1 to {_LARGEST_PORT}.",
+            )
+
+
+def _check_reveals(study: Study, source: str) -> None:
     whats = [reveal.what for reveal in study.reveal]
     if len(set(whats)) < len(whats):
         raise StudyError(
             f"{source}: a [[reveal]] of the same thing is there twice.",
             remedy="List each thing once, with all its receivers.",
         )
+    roles = {party.name: party.roles for party in study.party}
     for reveal in study.reveal:
         for name in reveal.to:
-            if "receive" not in study.named(name).roles:
+            if name not in roles:
+                raise StudyError(
+                    f"{source}: {reveal.what!r} is revealed to {name!r}, which is no party.",
+                    remedy=f"Its parties are: {', '.join(roles)}.",
+                )
+            if "receive" not in roles[name]:
                 raise StudyError(
                     f"{source}: {reveal.what!r} is revealed to {name!r}, which does not have the "
                     "role 'receive'.",
                     remedy="Add the role, or take the party out of the [[reveal]].",
                 )
+
+
+def _check_model(study: Study, source: str) -> None:
+    twice = sorted({value for value in study.model.l2 if study.model.l2.count(value) > 1})
+    if twice:
+        raise StudyError(
+            f"{source}: model.l2 has {twice[0]:g} twice.",
+            remedy="Each value makes a model of its own: list it once.",
+        )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cohortium.errors import AgreementError
 from cohortium.mpc.dealer.randomness import Stream
-from cohortium.mpc.dealer.session import Roles, pairwise_keys
+from cohortium.mpc.dealer.session import Roles, mask_stream, pairwise_keys
 from cohortium.mpc.dealer.shares import split
 from cohortium.mpc.protocol import Counters, Shape
 from cohortium.net.mesh import Mesh
@@ -32,7 +32,7 @@ class Channel:
         self._mesh = mesh
         self._engine = engine
         self._counters = counters
-        self._stream = Stream(key)
+        self._stream = mask_stream(key)
         pairs = pairwise_keys(mesh, roles)
         place = roles.computing.index(mesh.name)
         self._added = [Stream(pairs[name]) for name in roles.computing[place + 1 :]]
@@ -41,11 +41,22 @@ class Channel:
         self._others = [name for name in roles.computing if name != mesh.name]
         self._is_last = mesh.name == roles.computing[-1]
         self._transcript = hashlib.sha256(mesh.session_id)
+        self._program = hashlib.sha256()
         self._step = 0
 
     def draw(self, size: int) -> RingArray:
         """Return the next masks of this party's stream, which the dealer knows too."""
         return self._engine.call(lambda: self._stream.take(size), [], (size,))
+
+    def note(self, *facts: object) -> None:
+        """Take public facts of the next operation into what ``compare_transcripts`` compares.
+
+        An operation that sends nothing would otherwise differ between parties unnoticed. Arrays
+        are hashed whole; everything else by its text, which must be the same at every party.
+        """
+        for fact in facts:
+            octets = fact.tobytes() if isinstance(fact, np.ndarray) else str(fact).encode()
+            self._program.update(len(octets).to_bytes(8, "big") + octets)
 
     def open(self, gate: str, masked: RingArray, *, bits: int = 64) -> RingArray:
         """Return the sum of all parties' masked shares mod 2^bits; one round.
@@ -150,11 +161,15 @@ class Channel:
         return self._engine.call(transfer, [mine], mine.shape)
 
     def compare_transcripts(self) -> None:
-        """Check that all computing parties have seen the same opened values; one round."""
+        """Check that all computing parties ran the same operations and saw the same openings.
+
+        One round of 64 bytes.
+        """
         label = self._label("transcript")
+        program = self._program.digest()
 
         def compare() -> NDArray[np.int64]:
-            mine = np.frombuffer(self._transcript.digest(), np.uint8)
+            mine = np.frombuffer(program + self._transcript.digest(), np.uint8)
             received = self._mesh.exchange(
                 label,
                 dict.fromkeys(self._others, mine),
@@ -165,9 +180,14 @@ class Channel:
                 name for name, theirs in received.items() if not np.array_equal(theirs, mine)
             ]
             if different:
+                same_program = all(
+                    np.array_equal(received[name][: len(program)], mine[: len(program)])
+                    for name in different
+                )
+                what = "seen different opened values" if same_program else "run different programs"
                 raise AgreementError(
-                    f"{self.me} and {', '.join(different)} have seen different opened values in "
-                    "this run; nothing was revealed.",
+                    f"{self.me} and {', '.join(different)} have {what} in this run; nothing was "
+                    "revealed.",
                     remedy="One of them does not follow the protocol, or its machine is faulty. "
                     "Compare the installed packages, then run again.",
                     party=self.me,

@@ -21,6 +21,7 @@ from cohortium.mpc.dealer.shares import (
     EVERYONE,
     Share,
     common_owner,
+    encode_input,
     join,
     linear_share,
     or_zeros,
@@ -75,11 +76,10 @@ class ComputingParty(Protocol):
         """Share the owners' tensors, all in one round (protocol.md, "Input")."""
         for request in requests:
             self._inputs.claim(request.name)
+            self._channel.note(request, request.fraction_bits, request.bound)
         me, by_owner = self._channel.me, group_by_owner(requests)
         encoded = {
-            request.name: self._engine.asarray(
-                encode(request.values, request.fraction_bits, request.bound)
-            )
+            request.name: self._engine.asarray(encode_input(request))
             for request in by_owner.get(me, [])
         }
         masks = {owner: self._input_mask(owner, owned) for owner, owned in by_owner.items()}
@@ -136,6 +136,8 @@ class ComputingParty(Protocol):
 
     def linear(self, function: Callable[..., Any], values: Sequence[Share], shape: Shape) -> Share:
         """Apply a linear function to shares, and to masked forms where all values have one."""
+        name = getattr(function, "__qualname__", "")
+        self._channel.note("linear", name, shape, *(value.shape for value in values))
         return linear_share(function, values, shape, self._engine, self._index)
 
     def multiply_public(
@@ -159,6 +161,7 @@ class ComputingParty(Protocol):
     ) -> Share:
         """Return the sum as a plain sharing; masked forms are not carried through it."""
         encoded = encode(weights, fraction_bits, float(np.abs(weights).max(initial=0.0)))
+        self._channel.note("weighted sum", encoded, fraction_bits, len(values), shape)
         kept = [
             (weight, value.share)
             for weight, value in zip(encoded, values, strict=True)
@@ -173,6 +176,7 @@ class ComputingParty(Protocol):
 
     def scale_by_power_of_two(self, value: Share, exponent: int, *, encoded: bool) -> Share:
         """Shift every part left, or leave all as they are where only the binary point moves."""
+        self._channel.note("power of two", exponent, encoded)
         if not encoded:
             return value
         return self.linear(lambda a: shift_left(a, exponent), [value], value.shape)
@@ -196,6 +200,7 @@ class ComputingParty(Protocol):
         self, operation: Bilinear, x: Share, y: Share, x_bits: int, y_bits: int, shape: Shape
     ) -> Share:
         """Return operation(x, y) (protocol.md, "Product", and with tensors known to a party)."""
+        self._channel.note(operation.name, x.shape, y.shape, x_bits, y_bits)
         if y.owner == EVERYONE:
             return self.linear(lambda a: operation.ring(a, y.clear, 64, 64), [x], shape)
         if x.owner == EVERYONE:
@@ -234,6 +239,7 @@ class ComputingParty(Protocol):
 
     def rescale(self, value: Share, bits: int) -> Share:
         """Drop low bits without failure probability (protocol.md, "Rescale")."""
+        self._channel.note("rescale", value.shape, bits)
         size = math.prod(value.shape)
         masked = reshape(self._share(value), (-1,)) + self._channel.draw(size)
         if self._index == 0:
@@ -248,6 +254,16 @@ class ComputingParty(Protocol):
 
     def periodic(self, value: Share, series: PeriodicSeries, fraction_bits: int) -> Share:
         """Evaluate all harmonics from one opening (protocol.md, "Periodic gate")."""
+        self._channel.note(
+            "periodic",
+            value.shape,
+            fraction_bits,
+            series.period_bits,
+            series.public_bits,
+            series.dealt_bits,
+            series.constant,
+            series.harmonics,
+        )
         size, rows = math.prod(value.shape), series.harmonics
         modulus_bits = fraction_bits + series.period_bits
         masked = reshape(self._share(value), (-1,)) + self._channel.draw(size)
@@ -272,6 +288,7 @@ class ComputingParty(Protocol):
         """Send fresh shares to the receivers alone, after ledger and transcripts agree."""
         self._ledger.authorise(name, receivers, shape)
         self._reveals.claim(name)
+        self._channel.note("reveal", name, shape, fraction_bits, *sorted(receivers))
         self._channel.compare_transcripts()
         # A share may be a party's own data (an owned tensor), or tell the dealer what was opened.
         zero = self._channel.share_of_zero(shape)
@@ -288,5 +305,6 @@ class ComputingParty(Protocol):
         return or_zeros(value.mask, value.shape, self._engine)
 
     def _encode_public(self, values: NDArray[np.float64], fraction_bits: int) -> RingArray:
-        bound = float(np.abs(values).max(initial=0.0))
-        return self._engine.asarray(encode(values, fraction_bits, bound))
+        encoded = encode(values, fraction_bits, float(np.abs(values).max(initial=0.0)))
+        self._channel.note("public", encoded, encoded.shape, fraction_bits)
+        return self._engine.asarray(encoded)

@@ -17,8 +17,21 @@ from numpy.typing import NDArray
 
 from cohortium.mpc.dealer.outside import receive_reveal
 from cohortium.mpc.dealer.randomness import Stream
-from cohortium.mpc.dealer.session import Roles, UniqueNames, hand_out_keys, input_key
-from cohortium.mpc.dealer.shares import EVERYONE, apply_to_parts, common_owner, join, or_zeros
+from cohortium.mpc.dealer.session import (
+    Roles,
+    UniqueNames,
+    hand_out_keys,
+    input_key,
+    mask_stream,
+)
+from cohortium.mpc.dealer.shares import (
+    EVERYONE,
+    apply_to_parts,
+    common_owner,
+    encode_input,
+    join,
+    or_zeros,
+)
 from cohortium.mpc.periodic import PeriodicSeries, rounded_waves
 from cohortium.mpc.protocol import (
     Bilinear,
@@ -72,7 +85,7 @@ class Dealer(Protocol):
         self._ledger = ledger
         self._roles = roles
         self._keys = hand_out_keys(mesh, roles)
-        self._streams = [Stream(self._keys[name]) for name in roles.computing]
+        self._streams = [mask_stream(self._keys[name]) for name in roles.computing]
         self._step = 0
         self._inputs = UniqueNames("input")
         self._reveals = UniqueNames("reveal")
@@ -117,12 +130,7 @@ class Dealer(Protocol):
     def _send_own(
         self, label: str, owned: Sequence[InputRequest], parts: Sequence[RingArray | None]
     ) -> None:
-        delta = join(
-            [
-                self._engine.asarray(encode(request.values, request.fraction_bits, request.bound))
-                for request in owned
-            ]
-        )
+        delta = join([self._engine.asarray(encode_input(request)) for request in owned])
         for part in parts:
             delta = delta + part
         self._send(label, delta, self._roles.computing)

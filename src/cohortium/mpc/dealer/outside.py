@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cohortium.mpc.dealer.randomness import KEY_BYTES, Stream
 from cohortium.mpc.dealer.session import Roles, UniqueNames
-from cohortium.mpc.dealer.shares import join
+from cohortium.mpc.dealer.shares import encode_input, join
 from cohortium.mpc.periodic import PeriodicSeries
 from cohortium.mpc.protocol import (
     Bilinear,
@@ -25,7 +25,7 @@ from cohortium.mpc.protocol import (
     group_by_owner,
 )
 from cohortium.net.mesh import Mesh
-from cohortium.ring import Engine, NumpyEngine, RingArray, decode, encode
+from cohortium.ring import Engine, NumpyEngine, RingArray, decode
 
 
 class Outsider(Protocol):
@@ -57,9 +57,7 @@ class Outsider(Protocol):
         keys = self._mesh.exchange_messages(f"input keys {mine[0].name}", {}, {dealer: size})[
             dealer
         ]
-        delta: NDArray[np.int64] = join(
-            [encode(request.values, request.fraction_bits, request.bound) for request in mine]
-        )
+        delta: NDArray[np.int64] = join([encode_input(request) for request in mine])
         with np.errstate(over="ignore"):
             for start in range(0, len(keys), KEY_BYTES):
                 delta = delta + Stream(keys[start : start + KEY_BYTES]).take(delta.size)

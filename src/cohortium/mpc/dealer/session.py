@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass
 
 from cohortium.errors import ParameterError
-from cohortium.mpc.dealer.randomness import KEY_BYTES, derive_key
+from cohortium.mpc.dealer.randomness import KEY_BYTES, Stream, derive_key
 from cohortium.net.mesh import Mesh
 
 
@@ -67,6 +67,11 @@ def pairwise_keys(mesh: Mesh, roles: Roles) -> dict[str, bytes]:
         name: derive_key(key, mesh.session_id, b"pair")
         for name, key in {**drawn, **received}.items()
     }
+
+
+def mask_stream(party_key: bytes) -> Stream:
+    """Return the main stream of a computing party: its masks and its shares of dealt values."""
+    return Stream(derive_key(party_key, b"stream"))
 
 
 def input_key(party_key: bytes, name: str) -> bytes:

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from cohortium.mpc.protocol import Shape
-from cohortium.ring import Engine, RingArray, concatenate, reshape
+from cohortium.errors import ParameterError
+from cohortium.mpc.protocol import InputRequest, Shape
+from cohortium.ring import Engine, RingArray, concatenate, encode, reshape
 
 # The owner of a public constant: everybody knows it.
 EVERYONE = -1
@@ -88,6 +89,18 @@ def common_owner(owners: Sequence[int | None]) -> int | None:
     if not known:
         return EVERYONE
     return known.pop() if len(known) == 1 else None
+
+
+def encode_input(request: InputRequest) -> RingArray:
+    """Return an input's encoded values at its owner; ParameterError if they are not as agreed."""
+    if request.values is None or np.shape(request.values) != request.shape:
+        given = "no values" if request.values is None else f"shape {np.shape(request.values)}"
+        raise ParameterError(
+            f"The input {request.name!r} was agreed to have shape {request.shape}, but its owner "
+            f"{request.owner} gave {given}.",
+            remedy="Give values of the agreed shape.",
+        )
+    return encode(request.values, request.fraction_bits, request.bound)
 
 
 def join(arrays: Sequence[RingArray]) -> RingArray:

@@ -55,6 +55,8 @@ def periodic(x: SecretTensor, series: PeriodicSeries) -> SecretTensor:
             f"2^{series.period_bits} needs {x.fraction_bits + series.period_bits} of 64 bits.",
             remedy=f"Rescale it to {64 - series.period_bits} fraction bits or fewer first.",
         )
+    # Where the bound is less than a unit the period must still be four units.
+    x = x.lift(max(0, 2 - x.fraction_bits - series.period_bits))
     value = x.protocol.periodic(x.value, series, x.fraction_bits)
     bound = series.largest + series.error
     return SecretTensor(x.protocol, value, x.shape, series.fraction_bits, bound)

@@ -1,0 +1,129 @@
+"""What a party writes down: the models that it received, and the record of its run."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import cohortium
+from cohortium.errors import ParameterError
+from cohortium.learn import DualPlan, Model
+from cohortium.mpc import Protocol
+from cohortium.net import Mesh
+from cohortium.run.agreeing import Agreed
+from cohortium.run.timeline import Timeline
+from cohortium.study import DisclosureLedger, StudyFile
+
+RECORD_FILE = "record.json"
+
+
+@dataclass(frozen=True)
+class Results:
+    """What one party knows at the end of its run; ``weights`` is None where nothing came."""
+
+    study: StudyFile
+    party: str
+    mesh: Mesh
+    protocol: Protocol
+    agreed: Agreed
+    plan: DualPlan
+    ledger: DisclosureLedger
+    timeline: Timeline
+    weights: NDArray[np.float64] | None
+
+
+def make_output(output: Path) -> None:
+    """Make the directory of the results; a wrong one is to be known before anybody has computed."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        if not os.access(output, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _not_written(f"The results can not be written to {output}", error) from error
+
+
+def write_results(output: Path, results: Results) -> list[Path]:
+    """Write models and record into a directory; return the models' files, none if none came.
+
+    Raises ParameterError where the directory can not be written.
+    """
+    try:
+        paths = _write_models(output, results)
+        record = json.dumps(_record(results), indent=1)
+        (output / RECORD_FILE).write_text(record + "\n", encoding="utf-8")
+    except OSError as error:
+        # Without the path: this text goes to the other parties.
+        raise _not_written("The results can not be written", error) from error
+    return paths
+
+
+def _not_written(what: str, error: OSError) -> ParameterError:
+    return ParameterError(
+        f"{what} ({error.strerror}).", remedy="Free space, or name another directory with --out."
+    )
+
+
+def _write_models(output: Path, results: Results) -> list[Path]:
+    agreed, weights = results.agreed, results.weights
+    if weights is None or agreed.features is None:
+        return []
+    study = results.study.study
+    paths = []
+    for column, l2 in enumerate(study.model.l2):
+        model = Model(
+            agreed.features,
+            np.ascontiguousarray(weights[:-1, column]),
+            float(weights[-1, column]),
+            agreed.positive,
+            agreed.negative,
+            preparation=study.preparation.model_dump(),
+            training={
+                "study": study.study.name,
+                "study_digest": results.study.digest,
+                "cohortium": cohortium.__version__,
+                "samples": sum(agreed.sizes.values()),
+                "iterations": study.model.iterations,
+                "l2": l2,
+            },
+        )
+        # All digits: two values that differ must not share a file.
+        strength = repr(l2).removesuffix(".0")
+        name = "model.json" if len(study.model.l2) == 1 else f"model-l2={strength}.json"
+        model.save(output / name)
+        paths.append(output / name)
+    return paths
+
+
+def _record(results: Results) -> dict[str, Any]:
+    counters = results.protocol.counters
+    return {
+        "format": "cohortium-record/1",
+        "study": results.study.study.study.name,
+        "study_digest": results.study.digest,
+        "cohortium": cohortium.__version__,
+        "party": results.party,
+        "roles": list(results.study.study.named(results.party).roles),
+        "session": results.mesh.session_id.hex(),
+        "samples": results.agreed.sizes,
+        "features": results.agreed.feature_count,
+        "plan": results.plan.lines(),
+        "seconds": {name: round(value, 4) for name, value in results.timeline.seconds.items()},
+        "rounds": counters.rounds,
+        "gates": {
+            name: {"calls": gate.calls, "rounds": gate.rounds, "bytes_sent": gate.bytes_sent}
+            for name, gate in counters.gates.items()
+        },
+        "dealt_bytes": counters.dealt_bytes,
+        "link_bytes": {"sent": results.mesh.sent_to, "received": results.mesh.received_from},
+        "revealed": [
+            {"what": name, "to": list(receivers), "shape": list(shape)}
+            for name, receivers, shape in results.ledger.revealed
+        ],
+    }

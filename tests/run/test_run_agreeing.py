@@ -1,0 +1,169 @@
+"""What the parties tell each other before anything secret, over memory links."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cohortium.data import Cohort, features_digest
+from cohortium.errors import (
+    AgreementError,
+    CohortiumError,
+    FeatureError,
+    FrameError,
+    PeerAbortedError,
+)
+from cohortium.net import Mesh, memory_meshes
+from cohortium.run.agreeing import Agreed, agree
+
+OWNERS = ("north", "south")
+PARTIES = (*OWNERS, "uni")
+
+
+def cohort(features: Sequence[str], samples: int = 2, positive: str = "ill") -> Cohort:
+    return Cohort(
+        np.zeros((samples, len(features))),
+        tuple(f"s{row}" for row in range(samples)),
+        tuple(features),
+        np.arange(samples) % 2,
+        positive,
+        "well",
+    )
+
+
+def meet(
+    cohorts: Mapping[str, Cohort],
+    *,
+    names_needed: bool = False,
+    instead: Mapping[str, Callable[[Mesh], Any]] | None = None,
+) -> dict[str, Any]:
+    """Return what each party agreed on, or the error that it raised."""
+    outcomes: dict[str, Any] = {}
+
+    def party(name: str, mesh: Mesh) -> None:
+        try:
+            with mesh:
+                own = (instead or {}).get(name)
+                outcomes[name] = (
+                    own(mesh)
+                    if own is not None
+                    else agree(mesh, OWNERS, cohorts.get(name), names_needed=names_needed)
+                )
+        except CohortiumError as error:
+            outcomes[name] = error
+
+    threads = [
+        threading.Thread(target=party, args=item, daemon=True)
+        for item in memory_meshes(PARTIES, deadline=5.0).items()
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    return outcomes
+
+
+def test_equal_features_travel_as_a_digest_only() -> None:
+    outcomes = meet({"north": cohort(["b", "a"], 3), "south": cohort(["a", "b"], 5)})
+    for name in OWNERS:
+        assert outcomes[name].features == ("a", "b")
+    assert outcomes["uni"].features is None
+    for agreed in outcomes.values():
+        assert agreed.sizes == {"north": 3, "south": 5}
+        assert (agreed.feature_count, agreed.positive, agreed.negative) == (2, "ill", "well")
+        assert agreed.lines()[1] == "2 features, the same at every site."
+
+
+def test_different_features_are_reduced_to_the_common_ones_everywhere() -> None:
+    outcomes = meet({"north": cohort(["c", "b", "a"]), "south": cohort(["d", "c", "b"])})
+    for agreed in outcomes.values():
+        assert agreed.features == ("b", "c")
+        assert agreed.feature_count == 2
+        assert "2 features common to all sites." in agreed.lines()
+
+
+def test_a_receiver_without_data_learns_the_names() -> None:
+    same = cohort(["a", "b"])
+    outcomes = meet({"north": same, "south": same}, names_needed=True)
+    assert outcomes["uni"].features == ("a", "b")
+
+
+def test_nothing_in_common_stops_everybody() -> None:
+    outcomes = meet({"north": cohort(["a"]), "south": cohort(["A"])})
+    for error in outcomes.values():
+        assert isinstance(error, (FeatureError, PeerAbortedError))
+        assert "no feature in common" in error.what
+
+
+def test_classes_of_different_names_stop_everybody() -> None:
+    outcomes = meet({"north": cohort(["a"]), "south": cohort(["a"], positive="sick")})
+    for error in outcomes.values():
+        assert isinstance(error, (AgreementError, PeerAbortedError))
+        assert "'ill' against 'well'" in error.what
+        assert "'sick'" in error.what
+
+
+def summary(**changes: Any) -> bytes:
+    fields = {
+        "samples": 2,
+        "features": 1,
+        "digest": features_digest(["z"]),
+        "positive": "ill",
+        "negative": "well",
+    }
+    return json.dumps({**fields, **changes}).encode()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"\xff",
+        b"[]",
+        b"[" * 50_000,
+        summary(samples=0),
+        summary(samples="2"),
+        summary(samples=1 << 50),
+        summary(features=-1),
+        summary(digest="z"),
+        summary(more=1),
+    ],
+)
+def test_a_summary_that_is_none_is_refused(sent: bytes) -> None:
+    def liar(mesh: Mesh) -> None:
+        everyone = dict.fromkeys(mesh.peers, sent)
+        mesh.exchange_messages("cohort summary", everyone, {"north": 1 << 16})
+        mesh.exchange_messages("feature names", {}, {"north": 1 << 16})
+
+    outcomes = meet({"north": cohort(["a"])}, instead={"south": liar})
+    for name in ("north", "uni"):
+        assert isinstance(outcomes[name], (FrameError, PeerAbortedError))
+        assert "south sent a cohort summary that can not be read" in outcomes[name].what
+
+
+@pytest.mark.parametrize("names", [b"", b'"z"', b"[1]", b'["y"]', b'["z", "z"]', b"[" * 100_000])
+def test_names_that_do_not_fit_the_summary_are_refused(names: bytes) -> None:
+    def liar(mesh: Mesh) -> None:
+        everyone = dict.fromkeys(mesh.peers, summary())
+        mesh.exchange_messages("cohort summary", everyone, {"north": 1 << 16})
+        mesh.exchange_messages(
+            "feature names", dict.fromkeys(mesh.peers, names), {"north": 1 << 16}
+        )
+
+    outcomes = meet({"north": cohort(["a"])}, instead={"south": liar})
+    for name in ("north", "uni"):
+        assert isinstance(outcomes[name], (FrameError, PeerAbortedError))
+        assert "does not fit its own summary" in outcomes[name].what
+
+
+def test_the_facts_are_the_same_at_every_party() -> None:
+    outcomes = meet({"north": cohort(["a", "b"]), "south": cohort(["b", "c"])})
+    told = {"\n".join(agreed.lines()) for agreed in outcomes.values()}
+    assert all(isinstance(agreed, Agreed) for agreed in outcomes.values())
+    assert len(told) == 1
+    assert "4 samples (north 2, south 2)." in told.pop()

@@ -1,0 +1,272 @@
+"""Every way in which a study file can be wrong says which key, which value, what is allowed."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from cohortium.errors import StudyError
+from cohortium.study import load_study, parse_study
+
+STUDY = """\
+[study]
+name = "asthma"
+
+[[party]]
+name = "north"
+roles = ["data", "compute", "receive"]
+
+[[party]]
+name = "south"
+roles = ["data", "compute", "receive"]
+
+[[party]]
+name = "uni"
+roles = ["deal"]
+
+[data]
+label = "case"
+
+[preparation]
+clip = 8.0
+
+[model]
+iterations = 10
+
+[[reveal]]
+what = "model"
+to = ["north", "south"]
+"""
+
+
+def refused(text: str) -> str:
+    with pytest.raises(StudyError) as caught:
+        parse_study(text, "asthma.toml")
+    assert caught.value.exit_code == 2
+    assert caught.value.remedy
+    return str(caught.value)
+
+
+def changed(old: str, new: str) -> str:
+    assert old in STUDY
+    return STUDY.replace(old, new, 1)
+
+
+def test_a_good_study_is_read() -> None:
+    study = parse_study(STUDY).study
+    assert study.with_role("compute") == ("north", "south")
+    assert study.with_role("deal") == ("uni",)
+    assert study.model.l2 == [1.0]
+    assert study.named("uni").roles == ["deal"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "nearest"),
+    [
+        ("iterations = 10", "iteratons = 10", "model.iteratons", "'iterations'"),
+        ("clip = 8.0", "clipp = 8.0", "preparation.clipp", "'clip'"),
+        ('label = "case"', 'lable = "case"', "data.lable", "'label'"),
+        ('to = ["north', 'too = ["north', "reveal[1].too", "'to'"),
+        ('roles = ["deal"]', 'role = ["deal"]', "party[3].role", "'roles'"),
+        ('name = "asthma"', 'name = "asthma"\ndeadlin = 3', "study.deadlin", "'deadline'"),
+        ("[preparation]", "[preparations]", "preparations", "'preparation'"),
+    ],
+)
+def test_an_unknown_key_is_named_with_the_nearest(
+    old: str, new: str, key: str, nearest: str
+) -> None:
+    text = refused(changed(old, new))
+    assert f"{key} is not a key of a study file (did you mean {nearest})" in text
+
+
+def test_an_unknown_key_like_no_other_lists_the_known_ones() -> None:
+    text = refused(changed("clip = 8.0", "xyz = 8.0"))
+    assert "known keys: impute, standardise, clip" in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("iterations = 10", "iterations = 1.5", "model.iterations = 1.5 should be a whole number"),
+        ("iterations = 10", 'iterations = "9"', 'model.iterations = "9" should be a whole number'),
+        (
+            "iterations = 10",
+            "iterations = true",
+            "model.iterations = true should be a whole number",
+        ),
+        ("clip = 8.0", 'clip = "8"', 'preparation.clip = "8" should be a number'),
+        ('name = "asthma"', "name = 3", "study.name = 3 should be a text"),
+        ('label = "case"', "label = ['a']", 'data.label = ["a"] should be a text'),
+        ('roles = ["deal"]', 'roles = "deal"', 'party[3].roles = "deal" should be a list'),
+        ('to = ["north", "south"]', 'to = "north"', 'reveal[1].to = "north" should be a list'),
+        ("[model]\niterations = 10", "[[model]]\niterations = 10", "should be a table"),
+        ("iterations = 10", 'l2 = [1.0, "x"]', 'model.l2[2] = "x" should be a number'),
+    ],
+)
+def test_a_wrong_type_is_named(old: str, new: str, told: str) -> None:
+    assert told in refused(changed(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("iterations = 10", "iterations = 0", "model.iterations = 0 should be greater than or eq"),
+        ("iterations = 10", "iterations = 10001", "less than or equal to 10000"),
+        ("clip = 8.0", "clip = 0", "preparation.clip = 0 should be greater than 0"),
+        ("clip = 8.0", "clip = 1025", "less than or equal to 1024"),
+        ("clip = 8.0", "clip = nan", "preparation.clip = NaN should be a finite number"),
+        ("iterations = 10", "l2 = -1", "= -1 should be greater than or equal to 0"),
+        ("iterations = 10", "l2 = inf", "should be a finite number"),
+        ("iterations = 10", "l2 = 1e10", "less than or equal to 1000000000"),
+        ("iterations = 10", "l2 = []", "model.l2 = [] should have 1 or more entries"),
+        ("iterations = 10", "l2 = [1, 2, 1.0]", "model.l2 has 1 twice"),
+        ("iterations = 10", "sigmoid_error = 0.5", "model.sigmoid_error = 0.5 should be less"),
+        ("iterations = 10", "logit_bound = 0.5", "model.logit_bound = 0.5 should be greater"),
+        ("iterations = 10", 'kind = "neural"', "model.kind = \"neural\" should be 'logistic'"),
+        ("clip = 8.0", 'impute = "zero"', "preparation.impute = \"zero\" should be 'site-mean'"),
+        ("clip = 8.0", 'standardise = "all"', "should be 'site' or 'none'"),
+        ('label = "case"', 'orientation = "rows"', "'samples_in_rows' or 'genes_in_rows'"),
+        ('label = "case"', 'missing_label = "keep"', "should be 'error' or 'drop'"),
+        ('name = "asthma"', 'name = ""', 'study.name = "" should not be empty'),
+        ('name = "asthma"', 'name = "a"\ndeadline = 0', "study.deadline = 0 should be"),
+        ('name = "asthma"', 'name = "a"\nconnect_timeout = 0', "study.connect_timeout = 0"),
+        ('name = "uni"', 'name = "Uni"', 'party[3].name = "Uni" should be 1 to 32 of a-z'),
+        ('name = "uni"', f'name = "{"u" * 33}"', "should be 1 to 32 of a-z"),
+        ('name = "uni"', 'name = "uni\\n"', "should be 1 to 32 of a-z"),
+        ('roles = ["deal"]', 'roles = ["dealer"]', "'data', 'compute', 'deal' or 'receive'"),
+        ('roles = ["deal"]', "roles = []", "party[3].roles = [] should have 1 or more entries"),
+        ('name = "uni"', 'name = "uni"\naddress = "uni"', 'address = "uni" should be HOST:PORT'),
+        ('name = "uni"', 'name = "uni"\naddress = "uni:70000"', "'uni:70000', has no valid port"),
+        ('name = "uni"', 'name = "uni"\naddress = "uni:0"', "'uni:0', has no valid port"),
+        ('what = "model"', 'what = "weights"', "reveal[1].what = \"weights\" should be 'model'"),
+    ],
+)
+def test_a_value_out_of_range_is_named(old: str, new: str, told: str) -> None:
+    assert told in refused(changed(old, new))
+
+
+def test_two_dealers_are_refused() -> None:
+    text = refused(
+        changed('"receive"]\n\n[[party]]\nname = "uni"', '"deal"]\n[[party]]\nname="uni"')
+    )
+    assert "2 parties have the role 'deal'" in text
+
+
+def test_no_dealer_is_refused() -> None:
+    assert "0 parties have the role 'deal'" in refused(changed('["deal"]', '["receive"]'))
+
+
+def test_a_dealer_that_computes_is_refused() -> None:
+    text = refused(changed('["deal"]', '["deal", "compute"]'))
+    assert "'uni' deals and computes" in text
+
+
+def test_one_computing_party_is_refused() -> None:
+    text = refused(changed('["data", "compute", "receive"]', '["data", "receive"]'))
+    assert "1 parties have the role 'compute'" in text
+
+
+def test_a_study_without_data_is_refused() -> None:
+    text = refused(STUDY.replace('"data", ', ""))
+    assert "no party has the role 'data'" in text
+
+
+def test_two_parties_are_too_few() -> None:
+    start = STUDY.index('[[party]]\nname = "uni"')
+    text = refused(STUDY[:start] + STUDY[STUDY.index("[data]") :])
+    assert "should have 3 or more entries" in text
+
+
+def test_one_name_for_two_parties_is_refused() -> None:
+    assert "the party name 'north' is there twice" in refused(changed('"south"', '"north"'))
+
+
+def test_one_reveal_twice_is_refused() -> None:
+    again = '\n[[reveal]]\nwhat = "model"\nto = ["north"]\n'
+    assert "[[reveal]] of the same thing is there twice" in refused(STUDY + again)
+
+
+def test_a_receiver_needs_its_role() -> None:
+    text = refused(changed('to = ["north", "south"]', 'to = ["north", "uni"]'))
+    assert "'model' is revealed to 'uni', which does not have the role 'receive'" in text
+
+
+def test_a_receiver_must_be_a_party() -> None:
+    text = refused(changed('to = ["north", "south"]', 'to = ["east"]'))
+    assert "revealed to 'east', which is no party" in text
+    assert "north, south, uni" in text
+
+
+def test_missing_sections_are_named() -> None:
+    text = refused("")
+    assert "study is missing; party is missing; reveal is missing" in text
+
+
+def test_all_problems_are_told_at_once() -> None:
+    text = refused(changed("clip = 8.0", "clip = 0").replace("iterations = 10", "iterations = 0"))
+    assert "preparation.clip" in text
+    assert "model.iterations" in text
+
+
+def test_a_long_value_is_cut() -> None:
+    assert len(refused(changed("clip = 8.0", f'clip = "{"x" * 10_000}"'))) < 300
+
+
+def test_bad_toml_names_the_line() -> None:
+    text = refused(changed("clip = 8.0", "clip = "))
+    assert "asthma.toml is not valid TOML" in text
+    assert f"line {STUDY[: STUDY.index('clip')].count(chr(10)) + 1}," in text
+
+
+def test_who_the_parties_are_is_told_for_an_unknown_one() -> None:
+    with pytest.raises(StudyError, match=r"no party 'east'.*north, south, uni"):
+        parse_study(STUDY).study.named("east")
+
+
+def test_the_digest_is_of_the_files_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    content = STUDY.replace("\n", "\r\n").encode()
+    path.write_bytes(content)
+    assert load_study(path).digest == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("change", ["\n", " ", "# a remark"])
+def test_one_more_byte_is_another_digest_and_the_same_study(change: str) -> None:
+    one, other = parse_study(STUDY), parse_study(STUDY + change)
+    assert one.digest != other.digest
+    assert one.study == other.study
+
+
+def test_a_byte_order_mark_is_no_error_and_counts_for_the_digest(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + STUDY.encode())
+    study = load_study(path)
+    assert study.study == parse_study(STUDY).study
+    assert study.digest == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"nowhere\.toml can not be read"):
+        load_study(tmp_path / "nowhere.toml")
+
+
+def test_a_folder_is_no_study(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="can not be read"):
+        load_study(tmp_path)
+
+
+def test_latin_1_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_bytes(changed("asthma", "Köln").encode("latin-1"))
+    with pytest.raises(StudyError, match=r"study\.toml is not UTF-8"):
+        load_study(path)
+
+
+def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    with path.open("wb") as file:
+        file.truncate((16 << 20) + 1)
+    with pytest.raises(StudyError, match="too large"):
+        load_study(path)
