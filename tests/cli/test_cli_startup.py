@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -44,7 +45,7 @@ def test_joining_with_numpy_never_loads_tensorflow(terminal: Terminal) -> None:
     trap.mkdir(parents=True)
     (trap / "__init__.py").write_text("import os\nos._exit(77)\n")
     group = Consortium(terminal)
-    path = str(trap.parent)
+    path = os.pathsep.join([str(trap.parent), os.environ.get("PYTHONPATH", "")])
     control = subprocess.run([sys.executable, "-c", "import tensorflow"], env={"PYTHONPATH": path})
     assert control.returncode == 77
     group.environment = {"PYTHONPATH": path}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,7 @@ class Samples:
         ends = np.cumsum(np.arange(1, owners + 1) / (owners * (owners + 1) / 2))
         cuts = [0, *np.rint(ends * len(self.labels)).astype(int)]
         return {
-            f"p{i}": (self.values[a:b], self.labels[a:b])
-            for i, (a, b) in enumerate(zip(cuts, cuts[1:], strict=False))
+            f"p{i}": (self.values[a:b], self.labels[a:b]) for i, (a, b) in enumerate(pairwise(cuts))
         }
 
     def plan(self, clip: float = 8.0, **parameters: Any) -> DualPlan:

@@ -164,12 +164,16 @@ def test_values_that_were_not_prepared_are_refused(bad):
 @pytest.mark.parametrize("features", [1, 2, 100, 20_000, 100_000])
 @pytest.mark.parametrize("clip", [1.0, 8.0, 20.0])
 def test_a_plan_fits_the_ring_or_is_refused(samples, features, clip):
+    refused = planned = 0
     for parameters in ({}, {"l2": (0.0, 1000.0)}, {"logit_bound": 200.0, "sigmoid_error": 1e-3}):
         try:
-            plan = plan_dual(samples, features, clip, LogisticParameters(iterations=20, **parameters))
+            plan = plan_dual(
+                samples, features, clip, LogisticParameters(iterations=20, **parameters)
+            )
         except FixedPointOverflowError as error:
-            assert "Gram matrix" in str(error)
+            refused += "Gram matrix" in str(error)
             continue
+        planned += 1
         logit_bits = plan.gram_bits + plan.coefficient_bits + plan.residual_bits
         assert plan.logit_bound * 2.0**logit_bits < 2.0**62
         assert logit_bits + plan.series.period_bits <= 64
@@ -178,6 +182,7 @@ def test_a_plan_fits_the_ring_or_is_refused(samples, features, clip):
         # The smallest coefficient of the last step is resolved by eight bits or more.
         assert np.abs(plan.schedule.final[-1]).min() * 2.0**plan.coefficient_bits >= 2**8
         assert any(f"error ≤ {plan.series.error:g}" in line for line in plan.lines())
+    assert refused + planned == 3
 
 
 @pytest.mark.parametrize(

@@ -214,8 +214,7 @@ def revealing(build: Callable[[Any, str], Sequence[SecretTensor]], *to: str) -> 
 
     def program(protocol: Any, me: str) -> Any:
         return [
-            tensor.reveal(f"result {index}", to)
-            for index, tensor in enumerate(build(protocol, me))
+            tensor.reveal(f"result {index}", to) for index, tensor in enumerate(build(protocol, me))
         ]
 
     return program

@@ -81,19 +81,23 @@ def both(protocol: Any, me: str) -> Any:
 
 
 def main(name: str, computing: int, path: str, descriptors: dict[str, int]) -> None:
-    """Run the party and save what was revealed to it."""
+    """Run the party in this process and save what was revealed to it."""
     fix_randomness(Fixed)
     undecoded(Fixed)
+    sockets = {peer: socket.socket(fileno=number) for peer, number in descriptors.items()}
+    np.savez(path, *run_traced(name, computing, sockets))
+
+
+def run_traced(name: str, computing: int, sockets: dict[str, socket.socket]) -> Any:
+    """Return what is revealed to the party."""
     links = {
-        peer: Link(socket.socket(fileno=number), me=name, peer=peer, session=SESSION)
-        for peer, number in descriptors.items()
+        peer: Link(sock, me=name, peer=peer, session=SESSION) for peer, sock in sockets.items()
     }
     names = [*names_of(computing), "dealer"]
     engine = TensorFlowEngine(traced=True)
     with Mesh(name, names, links, session_id=SESSION, deadline=60.0) as mesh:
         protocol = start(mesh, Roles(names_of(computing), "dealer"), OpenLedger(), engine)
-        results = engine.run(lambda: both(protocol, name))
-    np.savez(path, *([] if results[0] is None else results))
+        return engine.run(lambda: both(protocol, name))
 
 
 if __name__ == "__main__":

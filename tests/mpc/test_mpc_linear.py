@@ -90,7 +90,9 @@ def test_linear_operations(parties, seed):
     def build(protocol, me):
         owners = ["p0", "p1", DEALER, GUEST]
         tensors = bring(
-            protocol, me, {n: (o, v) for n, o, v in zip("abcr", owners, [a, b, c, row], strict=True)}
+            protocol,
+            me,
+            {n: (o, v) for n, o, v in zip("abcr", owners, [a, b, c, row], strict=True)},
         )
         x, y, z, _ = tensors
         return [

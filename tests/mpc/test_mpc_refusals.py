@@ -124,8 +124,10 @@ def test_names_are_used_once():
         (x,) = bring(protocol, me, {"x": ("p0", np.ones(3))})
         with pytest.raises(ParameterError, match="input 'x' was made before"):
             bring(protocol, me, {"x": ("p1", np.ones(3))})
+        pair = [
+            InputRequest("y", o, np.ones(1) if o == me else None, (1,), 10, 8) for o in ("p0", "p1")
+        ]
         with pytest.raises(ParameterError, match="input 'y' was made before"):
-            pair = [InputRequest("y", o, np.ones(1) if o == me else None, (1,), 10, 8) for o in ("p0", "p1")]
             secret_inputs(protocol, pair)
         first = x.reveal("sum", ["p0"])
         with pytest.raises(ParameterError, match="reveal 'sum' was made before"):
@@ -193,7 +195,9 @@ def test_a_party_with_a_stricter_ledger_stops_the_reveal():
             import threading
 
             if threading.current_thread().name == "p2":
-                raise DisclosureError("The program asked to reveal 'x'.", remedy="Nothing was sent.")
+                raise DisclosureError(
+                    "The program asked to reveal 'x'.", remedy="Nothing was sent."
+                )
 
     def program(protocol, me):
         (x,) = bring(protocol, me, {"x": ("p0", np.ones(3))})
@@ -362,7 +366,9 @@ def test_an_input_told_differently_is_noticed():
     assert isinstance(out.first_error(), AgreementError)
 
 
-@pytest.mark.parametrize("roles", [(("p0",), "d"), (("p0", "p0"), "d"), ((), "d"), (("a", "d"), "d")])
+@pytest.mark.parametrize(
+    "roles", [(("p0",), "d"), (("p0", "p0"), "d"), ((), "d"), (("a", "d"), "d")]
+)
 def test_roles_that_make_no_session(roles):
     with pytest.raises(ParameterError):
         Roles(*roles)

@@ -47,7 +47,7 @@ def share_integers(protocol, me, values):
 @pytest.mark.usefixtures("integers")
 @pytest.mark.parametrize(
     ("parties", "bits"),
-    [(2, 1), (2, 2), (2, 20), (2, 33), (2, 61), (2, 62), (3, 15), (3, 61), (4, 1), (4, 40)],
+    [(2, 1), (2, 33), (2, 61), (2, 62), (3, 2), (3, 20), (4, 40)],
 )
 def test_a_million_elements_at_the_largest_magnitude(parties, bits):
     values = integers_to_share(bits, bits)
@@ -82,7 +82,13 @@ def test_of_tensors_known_to_one_party_constants_and_shapes(parties):
 
     def build(protocol, me):
         x, y = bring(protocol, me, {"a": ("p0", a), "b": ("p1", b)}, bits=40)
-        return [x.rescale(20), (x * 0.5).rescale(20), y.rescale(20), (x - x).rescale(1), x.rescale(0)]
+        return [
+            x.rescale(20),
+            (x * 0.5).rescale(20),
+            y.rescale(20),
+            (x - x).rescale(1),
+            x.rescale(0),
+        ]
 
     expected = [a, a / 2, b, 0 * a, a]
     units = [20, 20, 20, 1, 0]

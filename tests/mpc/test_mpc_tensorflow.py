@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mpc_parties import DEALER, bring, names_of, run_parties, undecoded
-from mpc_tensorflow_party import both, fix_randomness, fix_session
+from mpc_tensorflow_party import both, fix_randomness, fix_session, run_traced
 
 from cohortium.errors import DisclosureError, EncodingError, FixedPointOverflowError
 from cohortium.mpc.functions import sigmoid
@@ -61,34 +61,33 @@ def test_parties_on_different_engines_work_together(monkeypatch):
     assert_same(got["p1"], expected["p1"])
 
 
-def test_a_traced_function_in_each_party_s_process_gives_the_same_integers(tmp_path, monkeypatch):
+def test_traced_functions_in_processes_of_their_own_give_the_same_integers(tmp_path, monkeypatch):
+    """p0 in this process, which has TensorFlow already; the others in one each."""
     expected = on_numpy(2, monkeypatch)
     names = [*names_of(2), DEALER]
     ends = {name: {} for name in names}
     for one, other in itertools.combinations(names, 2):
         ends[one][other], ends[other][one] = socket.socketpair()
     script = Path(__file__).with_name("mpc_tensorflow_party.py")
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     processes = {}
-    for name in names:
+    for name in ("p1", DEALER):
         descriptors = {peer: end.fileno() for peer, end in ends[name].items()}
+        pairs = [f"{peer}={number}" for peer, number in descriptors.items()]
         processes[name] = subprocess.Popen(
-            [sys.executable, str(script), name, "2", str(tmp_path / f"{name}.npz")]
-            + [f"{peer}={number}" for peer, number in descriptors.items()],
+            [sys.executable, str(script), name, "2", str(tmp_path / f"{name}.npz"), *pairs],
             pass_fds=list(descriptors.values()),
-            env=environment,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
             stderr=subprocess.PIPE,
             text=True,
         )
-    for end in itertools.chain(*(pairs.values() for pairs in ends.values())):
-        end.close()
+        for end in ends[name].values():
+            end.close()
     try:
-        errors = {name: process.communicate(timeout=90)[1] for name, process in processes.items()}
+        assert_same(run_traced("p0", 2, ends["p0"]), expected["p0"])
     finally:
-        for process in processes.values():
-            process.kill()
-    assert [process.returncode for process in processes.values()] == [0, 0, 0], errors
-    for name in names:
+        errors = {name: process.communicate(timeout=20)[1] for name, process in processes.items()}
+    assert [process.returncode for process in processes.values()] == [0, 0], errors
+    for name in processes:
         with np.load(tmp_path / f"{name}.npz") as saved:
             assert_same([saved[key] for key in saved.files], expected[name])
 

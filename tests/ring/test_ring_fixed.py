@@ -101,7 +101,8 @@ def test_the_bound_itself_is_allowed():
 
 
 @pytest.mark.parametrize(
-    ("bits", "bound"), [(62, 1.0), (61, 2.0), (0, 2.0**62), (-1, 1.0), (10, math.inf), (5, math.nan)]
+    ("bits", "bound"),
+    [(62, 1.0), (61, 2.0), (0, 2.0**62), (-1, 1.0), (10, math.inf), (5, math.nan)],
 )
 def test_a_bound_that_does_not_fit_is_refused(bits, bound):
     with pytest.raises(EncodingError, match="do not fit"):

@@ -116,7 +116,9 @@ def test_calls_run_in_program_order_and_keep_their_error(tf):
         results = [engine.call(lambda i=i: note(i), [], (2,)) for i in range(20)]
         return results[::-1]
 
-    np.testing.assert_array_equal(engine.run(program), np.repeat(np.arange(20)[::-1], 2).reshape(20, 2))
+    np.testing.assert_array_equal(
+        engine.run(program), np.repeat(np.arange(20)[::-1], 2).reshape(20, 2)
+    )
     assert seen == list(range(20))
 
     def fail(_array):

@@ -24,6 +24,7 @@ from cohortium.learn import Model, plan_dual, train
 from cohortium.mpc.clear import EXACT, ClearProtocol
 from cohortium.net import Identity
 from cohortium.run.child import read_site_data
+from cohortium.run.local import thread_limits
 from cohortium.run.party import logistic_parameters, preparation_of
 from cohortium.study import StudyFile, parse_study
 
@@ -231,7 +232,14 @@ class Terminal:
             subprocess.Popen(
                 [sys.executable, "-m", "cohortium", *arguments],
                 cwd=self.folder,
-                env={**os.environ, "COLUMNS": "250", name: value, **environment},
+                env={
+                    **os.environ,
+                    **thread_limits(3),
+                    "COLUMNS": "250",
+                    "TMPDIR": str(self.folder),  # a killed simulation leaves its files there
+                    name: value,
+                    **environment,
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

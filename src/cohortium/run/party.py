@@ -62,7 +62,7 @@ def run_party(setup: PartySetup, tell: Callable[[Event], None]) -> list[Path]:
         me=setup.name,
         agreement={"study digest": setup.study.digest, "version": cohortium.__version__},
         connect_timeout=study.study.connect_timeout,
-        # Who computes waits for all others. The dealer runs ahead and would blame whoever waits too.
+        # Who computes waits for all others; the dealer runs ahead, and would blame one that waits.
         deadline=study.study.deadline if setup.name in study.with_role("compute") else None,
         listen_socket=setup.listen_socket,
         listen_host=setup.listen_host,
