@@ -100,6 +100,7 @@ class EncodingError(CohortiumError, ValueError):
 
     code = "COH-301"
     exit_code = 4
+    for_this_site_only = True
 
 
 class FixedPointOverflowError(CohortiumError, OverflowError):

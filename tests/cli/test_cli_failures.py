@@ -42,7 +42,7 @@ def test_an_identity_that_the_study_does_not_list_is_refused_at_once(
     group = Consortium(terminal)
     create_identity("north", tmp_path / "new")
     ended = here(*group.command("north", identity=tmp_path / "new"))
-    check_error(ended, "COH-102", 2, "at north", "another certificate for 'north'")
+    check_error(ended, "COH-402", 5, "at north", "another certificate for 'north'")
 
 
 def test_the_identity_of_another_party_is_refused_at_once(
@@ -52,7 +52,7 @@ def test_the_identity_of_another_party_is_refused_at_once(
     group = Consortium(terminal)
     south = group.identities["south"].key_path.parent
     ended = here(*group.command("north", identity=south))
-    check_error(ended, "COH-102", 2, "another certificate for 'north'")
+    check_error(ended, "COH-402", 5, "another certificate for 'north'")
 
 
 def test_a_fingerprint_that_is_not_the_certificates_is_refused(

@@ -107,6 +107,9 @@ def odd_series(
     rounding = error * _ROUNDING_PART / math.sqrt(0.5)
     public_bits = math.ceil(math.log2(count / rounding))
     dealt_bits = math.ceil(math.log2(float(np.abs(kept).sum()) / rounding))
+    # A product of two roundings is tiny, but the error stated is a promise.
+    while _rounding(kept, public_bits, dealt_bits) > error * (1 - _SERIES_PART):
+        dealt_bits += 1
     return PeriodicSeries(
         name=name,
         constant=constant,
@@ -118,6 +121,12 @@ def odd_series(
         largest=float(np.abs(function(_grid(bound))).max()),
         error=error,
     )
+
+
+def _rounding(sines: NDArray[np.float64], public_bits: int, dealt_bits: int) -> float:
+    """Return what all roundings of the gate can come to."""
+    public, dealt = len(sines) * 2.0**-public_bits, float(np.abs(sines).sum()) * 2.0**-dealt_bits
+    return math.sqrt(0.5) * (public + dealt) + 0.5 * public * 2.0**-dealt_bits
 
 
 def _fewest_sines(

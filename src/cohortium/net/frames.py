@@ -41,6 +41,7 @@ _DTYPES: dict[int, np.dtype[Any]] = {
 _CODES = {dtype: code for code, dtype in _DTYPES.items()}
 # Below this it is cheaper to copy the payload behind its header than to write twice.
 _JOINED = 1 << 15
+_REMEDY = "Check that all parties run the same program on the same study."
 
 
 class Kind(enum.IntEnum):
@@ -188,17 +189,19 @@ def check(header: Header, expected: Expected, session: bytes, sequence: int, pee
     if header.sequence != sequence:
         raise FrameError(
             f"{peer} sent frame number {header.sequence} where number {sequence} was expected.",
+            remedy=_REMEDY,
         )
     wanted = (expected.kind, expected.label, expected.dtype, expected.shape)
     if (header.kind, header.label, header.dtype, header.shape) != wanted:
         raise FrameError(
             f"{peer} sent {_describe(header)} where {_describe(expected)} was expected.",
-            remedy="Check that all parties run the same program on the same study.",
+            remedy=_REMEDY,
         )
     if expected.dtype is None and header.length > expected.cap:
         raise FrameError(
             f"{peer} sent {_describe(header)} of {header.length} bytes; "
             f"at most {expected.cap} are allowed.",
+            remedy=_REMEDY,
         )
 
 

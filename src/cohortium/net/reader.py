@@ -196,6 +196,7 @@ class Reader:
             if values.size and values.max() > 1:
                 raise FrameError(
                     f"{self.peer} sent {expected.label!r} with truth values other than 0 and 1.",
+                    remedy="Check that both run the same version.",
                     party=self.me,
                 )
         self._expected = None
@@ -253,6 +254,6 @@ class Reader:
         why = f" ({error.strerror or error})" if error is not None else ""
         return PeerLostError(
             f"{self.peer} closed its connection{why} and gave no reason.",
-            remedy=f"Look at {self.peer}'s log; it crashed, was stopped, or lost its network.",
+            remedy=f"See what {self.peer} printed; it crashed, was stopped, or lost its network.",
             party=self.me,
         )

@@ -25,6 +25,7 @@ from typing import Any, TextIO
 from cohortium import errors
 from cohortium.errors import CohortiumError, PartyProcessError, StudyError
 from cohortium.net import create_identity
+from cohortium.run.party import make_engine
 from cohortium.run.timeline import Event
 from cohortium.study import Study, StudyFile
 
@@ -65,6 +66,7 @@ def simulate(
     all processes have ended when this returns or raises.
     """
     _check_data(study.study, data)
+    make_engine(engine)
     with contextlib.ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cohortium-")))
         sockets = {

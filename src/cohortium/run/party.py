@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 
 import cohortium
 from cohortium.data import Cohort, Preparation, prepare
-from cohortium.errors import IdentityFileError, LabelError, ParameterError, StudyError
+from cohortium.errors import (
+    CertificateError,
+    IdentityFileError,
+    LabelError,
+    ParameterError,
+    StudyError,
+)
 from cohortium.learn import Cohort as TrainingRows
 from cohortium.learn import DualPlan, LogisticParameters, plan_dual, train
 from cohortium.mpc import Protocol
@@ -198,7 +204,7 @@ def _prepared(setup: PartySetup, tell: Callable[[Event], None]) -> Cohort | None
 def _check_identity(setup: PartySetup, peers: list[Peer]) -> None:
     (mine,) = [peer for peer in peers if peer.name == setup.study.study.named(setup.name).name]
     if fingerprint(mine.certificate_pem) != setup.identity.fingerprint:
-        raise StudyError(
+        raise CertificateError(
             f"The study lists another certificate for {setup.name!r} than this site's "
             f"({setup.identity.fingerprint}).",
             remedy="Use the identity that was sent to the others, or put the new certificate into "
