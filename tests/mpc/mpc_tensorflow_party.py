@@ -20,7 +20,7 @@ from mpc_parties import OpenLedger, bring, names_of, undecoded
 from cohortium.learn import LogisticParameters, plan_dual, train
 from cohortium.mpc import concatenate
 from cohortium.mpc.dealer import Roles, start
-from cohortium.mpc.functions import gram, sigmoid, tanh
+from cohortium.mpc.functions import gram, less, relu, sigmoid, softplus, table, tanh
 from cohortium.net.link import Link
 from cohortium.net.mesh import Mesh
 from cohortium.ring import TensorFlowEngine
@@ -61,6 +61,10 @@ def gates(protocol: Any, me: str) -> Any:
         tanh(mixed.with_bound(8), error=1e-2),
         (x - 1.5).T.lift(3).times_power_of_two(-2),
         (x @ z).rescale(3) * 3,
+        softplus(x, error=1e-2),
+        relu(mixed),
+        sigmoid(x.rescale(10), kind="hong5"),
+        table(less(x, 0.5) + 1, np.arange(8.0).reshape(2, 4), 4),
     ]
     return [r.reveal(f"r{i}", ["p0", "p1", "dealer"]) for i, r in enumerate(results)]
 

@@ -7,12 +7,18 @@ import math
 import numpy as np
 import pytest
 from mpc_parties import CLEAR, DEALER, GUEST, bring, run_clear, run_for_values, run_parties
+from scipy.special import ndtr
 
 from cohortium.errors import FixedPointOverflowError, ParameterError
-from cohortium.mpc.functions import periodic, sigmoid, tanh
+from cohortium.mpc.functions import periodic, probit, sigmoid, softplus, tanh
 from cohortium.mpc.functions.activation import sigmoid_series, tanh_series
 
-FUNCTIONS = {"sigmoid": (sigmoid, lambda x: 1 / (1 + np.exp(-x))), "tanh": (tanh, np.tanh)}
+FUNCTIONS = {
+    "sigmoid": (sigmoid, lambda x: 1 / (1 + np.exp(-x))),
+    "tanh": (tanh, np.tanh),
+    "probit": (probit, ndtr),
+    "softplus": (softplus, lambda x: np.logaddexp(0, x)),
+}
 
 
 def points(bound, bits, count=100_000, seed=0):

@@ -1,10 +1,11 @@
 """Smooth functions as Fourier series whose period fits the ring: the periodic gate's public part.
 
-For a function that is odd about a constant, on |x| ≤ B: take f minus the constant and extend it to
-period P = 2^p ≥ 4B by reflection, f(P/2 − x) beyond P/4. Only sines of odd harmonics remain, and
-they fall off geometrically where f is flat at P/4. Because P is a power of
-two, the low F + p bits of a sharing at F fraction bits are a sharing of x mod P: no comparison
-and no truncation is needed to evaluate sin and cos of it (docs/protocol.md, "Periodic gate").
+For a function that is odd about a constant, on |x| ≤ B (an even one is shifted first): take f
+minus the constant and extend it to period P = 2^p ≥ 4B by reflection, f(P/2 − x) beyond P/4. Only
+sines of odd harmonics remain, and they fall off geometrically where f is flat at P/4. Because P is
+a power of two, the low F + p bits of a sharing at F fraction bits are a sharing of x mod P: no
+comparison and no truncation is needed to evaluate sin and cos of it (docs/protocol.md,
+"Periodic gate").
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +30,12 @@ _SERIES_PART = 1 / 50
 _ROUNDING_PART = (1 - _SERIES_PART) / 2
 
 
+Function: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
 @dataclass(frozen=True)
 class PeriodicSeries:
-    """constant + Σ_k sine[k] · sin(2π·odd_k·x / 2^period_bits), odd_k = 1, 3, 5, …
+    """constant + Σ_k sine[k] · sin(2π·odd_k·(x + shift) / 2^period_bits), odd_k = 1, 3, 5, …
 
     The gate evaluates it with integer public coefficients of ``public_bits`` and dealt sines and
     cosines of ``dealt_bits``; ``error`` bounds the result's whole error on |x| ≤ bound: the
@@ -46,6 +51,7 @@ class PeriodicSeries:
     bound: float
     largest: float
     error: float
+    shift: float = 0.0
 
     @property
     def fraction_bits(self) -> int:
@@ -59,7 +65,8 @@ class PeriodicSeries:
 
     def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the series' value in float64: what the gate computes, less its rounding."""
-        angle = (2 * math.pi / 2.0**self.period_bits) * np.asarray(x, dtype=np.float64)
+        shifted = np.asarray(x, dtype=np.float64) + self.shift
+        angle = (2 * math.pi / 2.0**self.period_bits) * shifted
         total = np.full(angle.shape, self.constant)
         for index, sine in enumerate(self.sines):
             total += sine * np.sin((2 * index + 1) * angle)
@@ -67,12 +74,7 @@ class PeriodicSeries:
 
 
 def odd_series(
-    name: str,
-    function: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    *,
-    constant: float,
-    bound: float,
-    error: float,
+    name: str, function: Function, *, constant: float, bound: float, error: float
 ) -> PeriodicSeries:
     """Return the series for a function that is odd about ``constant``, on |x| ≤ bound.
 
@@ -80,6 +82,32 @@ def odd_series(
     rounding of the public coefficients and of the dealt values. Raises ParameterError where
     ``error`` can not be reached.
     """
+    return _series(name, function, bound, error, lambda _period: (constant, 0.0))
+
+
+def even_series(name: str, function: Function, *, bound: float, error: float) -> PeriodicSeries:
+    """Return the series for an even function on |x| ≤ bound; errors as for ``odd_series``.
+
+    Shifted by P/4 it is one of odd harmonics too, about f(P/4). No kink arises there where f is
+    linear towards P/4.
+    """
+    return _series(
+        name,
+        function,
+        bound,
+        error,
+        lambda period: (float(function(np.array([period / 4]))[0]), period / 4),
+    )
+
+
+def _series(
+    name: str,
+    function: Function,
+    bound: float,
+    error: float,
+    centre: Callable[[float], tuple[float, float]],
+) -> PeriodicSeries:
+    """Return the series about the centre (constant, shift) that a period asks for."""
     if not (bound > 0 and 1e-6 <= error < 0.5):
         raise ParameterError(
             f"{name}: an error of {error:g} on |x| ≤ {bound:g} is outside what the gate offers.",
@@ -91,7 +119,8 @@ def odd_series(
     # harmonics. The first one tried is never far off, so the others are given up early.
     for period_bits in (shortest + 1, shortest, shortest + 2, shortest + 3):
         most = _MOST_HARMONICS if best is None else len(best[1]) - (period_bits > best[0])
-        found = _fewest_sines(function, constant, period_bits, bound, error * _SERIES_PART, most)
+        about = centre(2.0**period_bits)
+        found = _fewest_sines(function, about, period_bits, bound, error * _SERIES_PART, most)
         if found is not None:
             best = period_bits, found
     if best is None:
@@ -101,6 +130,7 @@ def odd_series(
             remedy="Ask for a larger error or a smaller bound.",
         )
     period_bits, kept = best
+    constant, shift = centre(2.0**period_bits)
     count = len(kept)
     # Worst case of Σ_k: a harmonic has two public coefficients, off by half a unit each, times
     # |cos|, |sin|: together at most √2/2 of a unit; and two dealt values times its amplitude.
@@ -120,6 +150,7 @@ def odd_series(
         bound=bound,
         largest=float(np.abs(function(_grid(bound))).max()),
         error=error,
+        shift=shift,
     )
 
 
@@ -130,18 +161,19 @@ def _rounding(sines: NDArray[np.float64], public_bits: int, dealt_bits: int) -> 
 
 
 def _fewest_sines(
-    function: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    constant: float,
+    function: Function,
+    centre: tuple[float, float],
     period_bits: int,
     bound: float,
     error: float,
     most: int,
 ) -> NDArray[np.float64] | None:
     """Return the first coefficients that reach the error, None if that takes more than ``most``."""
-    sines = _coefficients(function, constant, period_bits)
+    constant, shift = centre
+    sines = _coefficients(function, constant, shift, 2.0**period_bits)
     grid = _grid(bound)
     exact = function(grid)
-    angle = (2 * math.pi / 2.0**period_bits) * grid
+    angle = (2 * math.pi / 2.0**period_bits) * (grid + shift)
     partial = np.full(grid.shape, constant)
     for count in range(1, most + 1):
         partial += sines[count - 1] * np.sin((2 * count - 1) * angle)
@@ -156,18 +188,16 @@ def _grid(bound: float) -> NDArray[np.float64]:
 
 
 def _coefficients(
-    function: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    constant: float,
-    period_bits: int,
+    function: Function, constant: float, shift: float, period: float
 ) -> NDArray[np.float64]:
     """Return the sine coefficients of the odd harmonics of the reflected extension."""
-    period = 2.0**period_bits
-    x = np.arange(_GRID) * (period / _GRID)
-    centred = np.where(x > period / 2, x - period, x)
-    reflected = np.where(
-        np.abs(centred) <= period / 4, centred, np.sign(centred) * period / 2 - centred
-    )
-    spectrum = np.fft.rfft(function(reflected) - constant)
+    y = np.arange(_GRID) * (period / _GRID)
+    distance = np.minimum(y, period - y)
+    if shift:
+        half = function(distance - shift) - constant
+    else:
+        half = function(np.minimum(distance, period / 2 - distance)) - constant
+    spectrum = np.fft.rfft(np.where(y > period / 2, -half, half))
     return np.asarray(-2.0 * spectrum.imag[1 : 2 * _MOST_HARMONICS : 2] / _GRID)
 
 

@@ -70,10 +70,10 @@ class Counters:
     gates: dict[str, GateCount] = field(default_factory=dict)
     dealt_bytes: int = 0
 
-    def add(self, gate: str, *, rounds: int = 0, bytes_sent: int = 0) -> None:
-        """Count one call of a gate."""
+    def add(self, gate: str, *, calls: int = 1, rounds: int = 0, bytes_sent: int = 0) -> None:
+        """Count a call of a gate, or a part of one (``calls`` = 0)."""
         count = self.gates.setdefault(gate, GateCount())
-        count.calls += 1
+        count.calls += calls
         count.rounds += rounds
         count.bytes_sent += bytes_sent
 
@@ -203,6 +203,32 @@ class Protocol(ABC):
     @abstractmethod
     def periodic(self, value: Value, series: PeriodicSeries, fraction_bits: int) -> Value:
         """Return the series' function of the value, at ``series.fraction_bits``."""
+
+    @abstractmethod
+    def compare(
+        self,
+        value: Value,
+        cuts: NDArray[np.float64],
+        fraction_bits: int,
+        width: int,
+        factor: Value,
+        shape: Shape,
+    ) -> tuple[Value, Value]:
+        """Return [value < cut], at 0 fraction bits, and [value < cut] · factor, cuts × shape.
+
+        ``width`` bits hold every value − cut as a signed number; the factor has the value's shape.
+        Exact: a cut is compared as it is, not rounded.
+        """
+
+    @abstractmethod
+    def table(
+        self, value: Value, entries: NDArray[np.float64], fraction_bits: int, shape: Shape
+    ) -> Value:
+        """Return entries[t, value] at ``fraction_bits``, tables × shape, for secret integers.
+
+        Exact. ``entries`` are tables × m, m a power of two; ``value``, 0 to m − 1, has no
+        fraction bits.
+        """
 
     @abstractmethod
     def reveal(

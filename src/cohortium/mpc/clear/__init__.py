@@ -6,6 +6,7 @@ runs over it with exact numbers, so a difference is the secure protocols' roundi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -113,6 +114,24 @@ class ClearProtocol(Protocol):
         function = self._exact.get(series.name, series)
         return np.asarray(function(value))
 
+    def compare(
+        self,
+        value: Array,
+        cuts: Array,
+        fraction_bits: int,  # noqa: ARG002
+        width: int,  # noqa: ARG002
+        factor: Array,
+        shape: Shape,
+    ) -> tuple[Array, Array]:
+        """Return the comparisons, and each times the factor."""
+        bits = (value < cuts.reshape(-1, *(1,) * len(shape))).astype(np.float64)
+        return bits, bits * factor
+
+    def table(self, value: Array, entries: Array, fraction_bits: int, shape: Shape) -> Array:  # noqa: ARG002
+        """Return the entries."""
+        places = np.rint(value).astype(np.int64) % entries.shape[1]
+        return np.asarray(entries[:, places]).reshape(-1, *shape)
+
     def reveal(
         self,
         name: str,  # noqa: ARG002
@@ -130,5 +149,20 @@ def logistic(x: Array) -> Array:
     return 0.5 * (1.0 + np.tanh(0.5 * x))
 
 
-EXACT: Mapping[str, Callable[[Array], Array]] = {"sigmoid": logistic, "tanh": np.tanh}
-__all__ = ["EXACT", "ClearProtocol", "logistic"]
+def normal_distribution(x: Array) -> Array:
+    """Return Φ(x), the share of a standard normal distribution below x."""
+    return np.asarray(0.5 * np.vectorize(math.erfc, otypes=[float])(-x / math.sqrt(2)))
+
+
+def log_cosh(x: Array) -> Array:
+    """Return ln(2·cosh(x/2))."""
+    return np.asarray(np.logaddexp(0.5 * x, -0.5 * x))
+
+
+EXACT: Mapping[str, Callable[[Array], Array]] = {
+    "sigmoid": logistic,
+    "tanh": np.tanh,
+    "probit": normal_distribution,
+    "log cosh": log_cosh,
+}
+__all__ = ["EXACT", "ClearProtocol", "log_cosh", "logistic", "normal_distribution"]

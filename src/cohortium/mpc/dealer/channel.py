@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +100,37 @@ class Channel:
             return self._mesh.exchange(label, {}, expected)[self._dealer]
 
         return split(self._engine.call(receive, [], (size,)), shapes)
+
+    def labels(self, gate: str, count: int) -> Iterator[str]:
+        """Return the labels of the next steps of one gate, for what it does inside the engine."""
+        labels = step_labels(gate, self._step, count)
+        self._step += count
+        return labels
+
+    def draw_octets(self, shape: Shape) -> NDArray[np.uint8]:
+        """Return the next bytes of this party's stream; to be called inside the engine."""
+        return self._stream.take_octets(shape)
+
+    def open_octets(self, gate: str, label: str, masked: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the XOR of all parties' masked bytes; one round, called inside the engine."""
+        received = self._mesh.exchange(
+            label,
+            dict.fromkeys(self._others, masked),
+            dict.fromkeys(self._others, (masked.dtype, masked.shape)),
+        )
+        self._counters.add(gate, calls=0, rounds=1, bytes_sent=masked.nbytes * len(self._others))
+        total = masked.copy()
+        for theirs in received.values():
+            total ^= theirs
+        self._transcript.update(total.data)
+        return total
+
+    def dealt_octets(self, label: str, shape: Shape) -> NDArray[np.uint8]:
+        """Return this party's XOR shares of dealt bytes; called inside the engine."""
+        if not self._is_last:
+            return self._stream.take_octets(shape)
+        expected = {self._dealer: (np.dtype(np.uint8), shape)}
+        return self._mesh.exchange(label, {}, expected)[self._dealer]
 
     def share_inputs(
         self, label: str, mine: RingArray | None, senders: Mapping[str, int]
@@ -199,6 +230,11 @@ class Channel:
     def _label(self, gate: str) -> str:
         self._step += 1
         return f"{self._step} {gate}"
+
+
+def step_labels(gate: str, done: int, count: int) -> Iterator[str]:
+    """Return the labels of ``count`` steps after the first ``done``, at either side."""
+    return iter([f"{step} {gate}" for step in range(done + 1, done + count + 1)])
 
 
 def _low_bytes(array: NDArray[np.int64], width: int) -> NDArray[np.uint8]:

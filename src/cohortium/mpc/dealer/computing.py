@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cohortium.mpc.dealer.channel import Channel
+from cohortium.mpc.dealer.comparing import compare
+from cohortium.mpc.dealer.looking_up import look_up_tables
 from cohortium.mpc.dealer.randomness import Stream
 from cohortium.mpc.dealer.session import Roles, UniqueNames, hand_out_keys, input_key
 from cohortium.mpc.dealer.shares import (
@@ -262,6 +264,7 @@ class ComputingParty(Protocol):
             series.public_bits,
             series.dealt_bits,
             series.constant,
+            series.shift,
             series.harmonics,
         )
         size, rows = math.prod(value.shape), series.harmonics
@@ -269,9 +272,10 @@ class ComputingParty(Protocol):
         masked = reshape(self._share(value), (-1,)) + self._channel.draw(size)
         delta = self._channel.open("periodic", masked, bits=modulus_bits)
         amplitudes = series.sines * 2.0**series.public_bits
+        shift = round(series.shift * 2.0**fraction_bits)
 
         def waves(opened: NDArray[np.int64]) -> NDArray[np.int64]:
-            return rounded_waves(opened, modulus_bits, amplitudes)
+            return rounded_waves(opened + shift, modulus_bits, amplitudes)
 
         public = self._engine.call(waves, [delta], (rows, 2 * size))
         (dealt,) = self._channel.dealt("periodic", [(rows, 2 * size)])
@@ -279,6 +283,33 @@ class ComputingParty(Protocol):
         if self._index == 0:
             result = result + round(series.constant * 2.0**series.fraction_bits)
         return Share(value.shape, reshape(result, value.shape))
+
+    def compare(
+        self,
+        value: Share,
+        cuts: NDArray[np.float64],
+        fraction_bits: int,
+        width: int,
+        factor: Share,
+        shape: Shape,
+    ) -> tuple[Share, Share]:
+        """Compare with all cuts at once (protocol.md, "Comparison")."""
+        # A stored x is below c where it is below the next integer: no rounding of the cut.
+        places = np.ceil(cuts * 2.0**fraction_bits).astype(np.int64)
+        self._channel.note("compare", shape, factor.shape, places, width)
+        self.prepare([value, factor])
+        self.counters.add("compare")
+        return compare(
+            self._channel, self._engine, value, places, width, factor, first=self._index == 0
+        )
+
+    def table(
+        self, value: Share, entries: NDArray[np.float64], fraction_bits: int, shape: Shape
+    ) -> Share:
+        """Look up all tables at once (protocol.md, "Table")."""
+        encoded = encode(entries, fraction_bits, float(np.abs(entries).max(initial=0.0)))
+        self._channel.note("table", shape, encoded, fraction_bits)
+        return look_up_tables(self._channel, self._engine, value, encoded)
 
     # -- reveal --------------------------------------------------------------------------------
 

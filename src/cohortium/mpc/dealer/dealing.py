@@ -15,6 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cohortium.mpc.dealer.comparing import deal_comparison
+from cohortium.mpc.dealer.dealing_channel import DealingChannel
+from cohortium.mpc.dealer.looking_up import deal_tables
 from cohortium.mpc.dealer.outside import receive_reveal
 from cohortium.mpc.dealer.randomness import Stream
 from cohortium.mpc.dealer.session import (
@@ -22,7 +25,6 @@ from cohortium.mpc.dealer.session import (
     UniqueNames,
     hand_out_keys,
     input_key,
-    mask_stream,
 )
 from cohortium.mpc.dealer.shares import (
     EVERYONE,
@@ -85,8 +87,7 @@ class Dealer(Protocol):
         self._ledger = ledger
         self._roles = roles
         self._keys = hand_out_keys(mesh, roles)
-        self._streams = [mask_stream(self._keys[name]) for name in roles.computing]
-        self._step = 0
+        self._channel = DealingChannel(mesh, roles, self._keys, self._engine, self.counters)
         self._inputs = UniqueNames("input")
         self._reveals = UniqueNames("reveal")
 
@@ -117,15 +118,19 @@ class Dealer(Protocol):
     def _input_parts(
         self, owner: str, name: str, index: int | None, size: int
     ) -> list[RingArray | None]:
-        parts: list[RingArray | None] = [None] * len(self._streams)
         if index is not None:
-            parts[index] = self._draw(self._streams[index], size)
+            parts: list[RingArray | None] = [None] * len(self._roles.computing)
+            parts[index] = self._channel.draw_of(index, size)
             return parts
         keys = {party: input_key(self._keys[party], name) for party in self._roles.computing}
         if owner != self._mesh.name:
             message = b"".join(keys[party] for party in self._roles.computing)
             self._mesh.exchange_messages(f"input keys {name}", {owner: message}, {})
-        return [self._draw(Stream(key), size) for key in keys.values()]
+        streams = [Stream(key) for key in keys.values()]
+        return [
+            self._engine.call(lambda stream=stream: stream.take(size), [], (size,))
+            for stream in streams
+        ]
 
     def _send_own(
         self, label: str, owned: Sequence[InputRequest], parts: Sequence[RingArray | None]
@@ -133,12 +138,12 @@ class Dealer(Protocol):
         delta = join([self._engine.asarray(encode_input(request)) for request in owned])
         for part in parts:
             delta = delta + part
-        self._send(label, delta, self._roles.computing)
+        self._channel.send(label, delta, self._roles.computing)
 
     def constant(self, values: NDArray[np.float64], fraction_bits: int) -> Mask:
         """Return a value masked by zeros: everybody knows it."""
         public = self._encode_public(values, fraction_bits)
-        return Mask(values.shape, [None] * len(self._streams), EVERYONE, public)
+        return Mask(values.shape, [None] * len(self._roles.computing), EVERYONE, public)
 
     # -- local ---------------------------------------------------------------------------------
 
@@ -153,7 +158,7 @@ class Dealer(Protocol):
         if len(masked) == len(values):
             result.parts = [
                 apply_to_parts(function, [parts[index] for parts in masked], shapes, self._engine)
-                for index in range(len(self._streams))
+                for index in range(len(self._roles.computing))
             ]
         return result
 
@@ -192,9 +197,8 @@ class Dealer(Protocol):
         plain = list({id(value): value for value in values if value.parts is None}.values())
         if not plain:
             return
-        self._step += 1
-        size = sum(math.prod(value.shape) for value in plain)
-        drawn = [self._draw(stream, size) for stream in self._streams]
+        self._channel.step()
+        drawn = self._channel.draw(sum(math.prod(value.shape) for value in plain))
         start = 0
         for value in plain:
             stop = start + math.prod(value.shape)
@@ -223,32 +227,66 @@ class Dealer(Protocol):
         x_mask = self._total(x, without=y.owner if x.owner is None else None)
         y_mask = self._total(y, without=x.owner)
         correlation = operation.ring(x_mask, y_mask, 64, 64)
-        self._deal("product", [correlation])
+        self._channel.deal("product", [correlation])
         self.counters.add("product")
         return Mask(shape)
 
     def rescale(self, value: Mask, bits: int) -> Mask:
         """Deal the mask shifted, and its sign (protocol.md, "Rescale")."""
-        self._step += 1
+        self._channel.step()
         size = math.prod(value.shape)
-        mask = self._fresh_mask(size)
-        self._deal("rescale", [shift_right_logical(mask, bits), sign_bit(mask)])
+        mask = self._channel.fresh_mask(size)
+        self._channel.deal("rescale", [shift_right_logical(mask, bits), sign_bit(mask)])
         return Mask(value.shape)
 
     def periodic(self, value: Mask, series: PeriodicSeries, fraction_bits: int) -> Mask:
         """Deal sines and cosines of the mask's odd multiples (protocol.md, "Periodic gate")."""
-        self._step += 1
+        self._channel.step()
         size, rows = math.prod(value.shape), series.harmonics
         modulus_bits = fraction_bits + series.period_bits
-        mask = self._fresh_mask(size)
+        mask = self._channel.fresh_mask(size)
 
         amplitudes = np.full(rows, 2.0**series.dealt_bits)
 
         def waves(masks: NDArray[np.int64]) -> NDArray[np.int64]:
             return rounded_waves(masks, modulus_bits, amplitudes, quarter_turn=True)
 
-        self._deal("periodic", [self._engine.call(waves, [mask], (rows, 2 * size))])
+        self._channel.deal("periodic", [self._engine.call(waves, [mask], (rows, 2 * size))])
         return Mask(value.shape)
+
+    def compare(
+        self,
+        value: Mask,
+        cuts: NDArray[np.float64],
+        fraction_bits: int,  # noqa: ARG002 - the cuts are public
+        width: int,
+        factor: Mask,
+        shape: Shape,
+    ) -> tuple[Mask, Mask]:
+        """Deal the mask's groups, and products of fresh bits (protocol.md, "Comparison")."""
+        self.prepare([value, factor])
+        deal_comparison(
+            self._channel,
+            self._engine,
+            self._total(value),
+            self._total(factor),
+            len(cuts),
+            width,
+            shape,
+        )
+        self.counters.add("compare")
+        return Mask((len(cuts), *shape)), Mask((len(cuts), *shape))
+
+    def table(
+        self,
+        value: Mask,  # noqa: ARG002 - the mask is a fresh one
+        entries: NDArray[np.float64],
+        fraction_bits: int,  # noqa: ARG002
+        shape: Shape,
+    ) -> Mask:
+        """Deal the one-hot vector of a fresh mask (protocol.md, "Table")."""
+        deal_tables(self._channel, self._engine, entries.shape[1], shape)
+        return Mask((len(entries), *shape))
 
     # -- reveal --------------------------------------------------------------------------------
 
@@ -263,22 +301,13 @@ class Dealer(Protocol):
         """Receive the shares where the ledger names the dealer."""
         self._ledger.authorise(name, receivers, shape)
         self._reveals.claim(name)
-        self._step += 1
+        self._channel.step()
         if self._mesh.name not in receivers:
             return None
         total = receive_reveal(self._mesh, self._roles, self._engine, name, shape)
         return decode(total, fraction_bits)
 
     # -- inside --------------------------------------------------------------------------------
-
-    def _draw(self, stream: Stream, size: int) -> RingArray:
-        return self._engine.call(lambda: stream.take(size), [], (size,))
-
-    def _fresh_mask(self, size: int) -> RingArray:
-        first, *rest = [self._draw(stream, size) for stream in self._streams]
-        for part in rest:
-            first = first + part
-        return first
 
     def _total(self, value: Mask, *, without: int | None = None) -> RingArray:
         parts = value.parts or []
@@ -290,22 +319,6 @@ class Dealer(Protocol):
             total = total + part
         return total
 
-    def _deal(self, gate: str, values: Sequence[RingArray]) -> None:
-        self._step += 1
-        rest = join(values)
-        size = math.prod(rest.shape)
-        for stream in self._streams[:-1]:
-            rest = rest - self._draw(stream, size)
-        self._send(f"{self._step} {gate} dealt", rest, self._roles.computing[-1:])
-
     def _encode_public(self, values: NDArray[np.float64], fraction_bits: int) -> RingArray:
         bound = float(np.abs(values).max(initial=0.0))
         return self._engine.asarray(encode(values, fraction_bits, bound))
-
-    def _send(self, label: str, array: RingArray, receivers: Sequence[str]) -> None:
-        def transfer(values: NDArray[np.int64]) -> NDArray[np.int64]:
-            self._mesh.exchange(label, dict.fromkeys(receivers, values), {})
-            self.counters.dealt_bytes += values.nbytes * len(receivers)
-            return np.zeros(1, np.int64)
-
-        self._engine.call(transfer, [array], (1,))

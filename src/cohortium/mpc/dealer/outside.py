@@ -106,10 +106,27 @@ class Outsider(Protocol):
     def periodic(self, value: None, series: PeriodicSeries, fraction_bits: int) -> None:
         """Nothing to do."""
 
+    def compare(
+        self,
+        value: None,
+        cuts: NDArray[np.float64],
+        fraction_bits: int,
+        width: int,
+        factor: None,
+        shape: Shape,
+    ) -> tuple[None, None]:
+        """Nothing to do."""
+        return None, None
+
+    def table(
+        self, value: None, entries: NDArray[np.float64], fraction_bits: int, shape: Shape
+    ) -> None:
+        """Nothing to do."""
+
     def reveal(
         self,
         name: str,
-        value: None,  # noqa: ARG002 - an outsider holds nothing
+        value: None,
         receivers: Sequence[str],
         fraction_bits: int,
         shape: Shape,

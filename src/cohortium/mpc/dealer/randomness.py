@@ -7,6 +7,8 @@ derived key is used for one stream only and a position of a stream once: session
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -49,3 +51,8 @@ class Stream:
             part = view[start : start + len(_ZEROS)]
             self._encryptor.update_into(memoryview(_ZEROS)[: len(part)], part)
         return out
+
+    def take_octets(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Return the next bytes; what is left of the last ring element is not used."""
+        size = math.prod(shape)
+        return self.take(-(-size // 8)).view(np.uint8)[:size].reshape(shape)
