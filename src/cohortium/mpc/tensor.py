@@ -280,9 +280,10 @@ def weighted_sum(
     first = tensors[0]
     bits = first.fraction_bits + fraction_bits
     axes = tuple(range(1, weights.ndim))
-    bound = first.bound * float(np.abs(weights).sum(0).max(initial=0.0)) + 2.0**-fraction_bits * (
-        first.bound * len(tensors)
-    )
+    bounds = np.array([tensor.bound for tensor in tensors])
+    # Rounding of a weight adds half a unit to it, at most.
+    largest = float((bounds @ np.abs(weights).reshape(len(tensors), -1)).max(initial=0.0))
+    bound = largest + 2.0**-fraction_bits * float(bounds.sum())
     check_fits(f"a weighted sum of {len(tensors)} tensors over axes {axes}", bits, bound)
     value = first.protocol.weighted_sum(
         weights, [tensor.value for tensor in tensors], fraction_bits, first.shape
