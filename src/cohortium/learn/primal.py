@@ -9,7 +9,7 @@ masked once, at input. Formulas: docs/protocol.md, "Primal".
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,75 +28,86 @@ from cohortium.mpc import Protocol as SecureProtocol
 from cohortium.mpc.functions import periodic
 
 # Prepared values (samples × features), and labels: 0/1, or for linear regression any numbers.
-Rows = tuple[NDArray[np.float64], NDArray[np.float64] | NDArray[np.int64]]
+Rows: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64] | NDArray[np.int64]]
 
 
-@dataclass(frozen=True)
-class Batch:
-    """The rows of one batch: X (rows × features + 1), Xᵀ, and labels negated (rows × 1).
-
-    The labels are at the scale that they are added at: the residuals', for linear regression the
-    logits'.
-    """
+class Batch(NamedTuple):
+    """One batch's scaled rows (rows × features + 1), −Xᵀ, and labels negated (rows × 1)."""
 
     values: SecretTensor
-    transposed: SecretTensor
+    minus_transposed: SecretTensor
     minus_labels: SecretTensor
 
 
-def share_batches(
+class Batches:
+    """The secret rows of all owners, in an order that mixes them, cut into batches."""
+
+    def __init__(self, values: SecretTensor, labels: SecretTensor, plan: PrimalPlan) -> None:
+        # The first rows follow the last ones once more, so that every batch is one slice: a view.
+        again = np.arange(plan.samples + plan.batch - 1) % plan.samples
+        self._plan = plan
+        self._values, self._minus_labels = values[again], -labels[again]
+        self._minus_transposed = -self._values.T
+        self._made: dict[int, Batch] = {}
+        self.protocol = values.protocol
+
+    def of(self, step: int) -> Batch:
+        """Return the batch of a step; local."""
+        first = self._plan.start(step)
+        if first not in self._made:
+            rows = slice(first, first + self._plan.batch)
+            self._made[first] = Batch(
+                self._values[rows], self._minus_transposed[:, rows], self._minus_labels[rows]
+            )
+        return self._made[first]
+
+
+def share_rows(
     protocol: SecureProtocol, plan: PrimalPlan, sizes: Mapping[str, int], owned: Mapping[str, Rows]
-) -> list[Batch]:
-    """Return the batches of an epoch as secret tensors; one round.
+) -> Batches:
+    """Return all owners' rows as secret tensors; one round.
 
     ``sizes`` is the public number of samples of each owner; ``owned`` holds the prepared values
-    and labels of the owners at this party (one in a real run, all in the clear). An owner adds
-    the constant feature 1 as the last column, and sends 8 bytes an element to each (other)
-    computing party. Raises EncodingError at an owner whose values are beyond the stated bounds.
+    and labels of the owners at this party (one in a real run, all in the clear). An owner scales
+    its values, adds the constant feature as the last column, and sends 8 bytes an element to each
+    (other) computing party. Raises EncodingError at an owner whose values are beyond the bounds.
     """
     requests = []
     for owner, rows in sizes.items():
         values, labels = owned.get(owner, (None, None))
+        scaled = None
         if values is not None:
-            values = np.column_stack([values, np.ones(len(values))])
+            constant_feature = np.full((len(values), 1), plan.constant_feature)
+            scaled = np.hstack([plan.scale * values, constant_feature])
+        logistic = plan.series is not None
         requests += [
             InputRequest(
                 f"values of {owner}",
                 owner,
-                values,
+                scaled,
                 (rows, plan.features + 1),
                 plan.data_bits,
-                max(plan.clip, 1.0),
+                # The constant feature was rounded, perhaps up.
+                plan.data_bound + 2.0**-plan.data_bits,
             ),
             InputRequest(
                 f"labels of {owner}",
                 owner,
                 None if labels is None else np.asarray(labels, np.float64).reshape(-1, 1),
                 (rows, 1),
-                plan.residual_bits,
-                plan.label_bound,
+                plan.residual_bits if logistic else plan.logit_bits,
+                1.0 if logistic else plan.parameters.logit_bound,
             ),
         ]
     tensors = secret_inputs(protocol, requests)
-    # Sorted once, so that a batch is a view and not a copy.
     order = row_order(list(sizes.values()))
-    values = concatenate(tensors[::2])[order]
-    labels = -concatenate(tensors[1::2])[order]
-    if plan.series is None:
-        labels = labels.lift(plan.logit_bits - plan.residual_bits)
-    batches = []
-    for first, last in zip(plan.cuts[:-1], plan.cuts[1:], strict=True):
-        part = values[first:last]
-        batches.append(Batch(part, part.T, labels[first:last]))
-    return batches
+    return Batches(concatenate(tensors[::2])[order], concatenate(tensors[1::2])[order], plan)
 
 
 def fit_primal(
-    batches: Sequence[Batch],
-    plan: PrimalPlan,
-    on_step: Callable[[int], None] | None = None,
+    batches: Batches, plan: PrimalPlan, on_step: Callable[[int], None] | None = None
 ) -> SecretTensor:
-    """Return the weights, intercept last ((features + 1) × 1), at ``plan.weight_bits``.
+    """Return the scaled weights, intercept last ((features + 1) × 1), at ``plan.weight_bits``.
 
     Four rounds a step, and three in the first, whose weights are public zeros. Each computing
     party sends to each other one, for B samples and d features: 8·(d + 1) bytes for the weights,
@@ -104,21 +115,21 @@ def fit_primal(
     m-bit logit (linear: 8·B). The last rescale leaves only the bits that are revealed.
     ``on_step`` is told the number of steps done.
     """
-    protocol, last = batches[0].values.protocol, len(plan.rates) - 1
+    largest = plan.parameters.weight_bound / plan.scale
     zeros = np.zeros((plan.features + 1, 1))
-    weights = before = constant(protocol, zeros, plan.working_bits)
-    for step in range(last + 1):
-        if on_step is not None and step:
+    weights = before = constant(batches.protocol, zeros, plan.working_bits).with_bound(largest)
+    for step in range(1, plan.parameters.steps + 1):
+        batch = batches.of(step - 1)
+        descent = batch.minus_transposed @ residuals(batch, weights, plan)
+        kept = weighted_sum(
+            plan.carried, [weights, before][: len(plan.carried)], plan.coefficient_bits
+        )
+        moved = kept + descent.times_power_of_two(-plan.step_exponent)
+        last = step == plan.parameters.steps
+        moved = moved.rescale(plan.weight_bits if last else plan.working_bits)
+        before, weights = weights, moved.with_bound(largest)
+        if on_step is not None:
             on_step(step)
-        batch = batches[step % len(batches)]
-        gradient = batch.transposed @ residuals(batch, weights, plan)
-        coefficients = plan.coefficients(step)
-        terms = [weights, before, gradient] if len(coefficients) == 3 else [weights, gradient]
-        moved = weighted_sum(coefficients, terms, plan.coefficient_bits)
-        moved = moved.rescale(plan.weight_bits if step == last else plan.working_bits)
-        before, weights = weights, moved.with_bound(plan.parameters.weight_bound)
-    if on_step is not None:
-        on_step(last + 1)
     return weights
 
 
@@ -150,8 +161,9 @@ def train_primal(
     """
     enter = watcher.phase if watcher is not None else lambda _name: None
     enter("share")
-    batches = share_batches(protocol, plan, sizes, owned)
+    batches = share_rows(protocol, plan, sizes, owned)
     enter("iterations")
     weights = fit_primal(batches, plan, watcher.iteration if watcher is not None else None)
     enter("reveal")
-    return weights.reveal("model", receivers)
+    revealed = weights.reveal("model", receivers)
+    return None if revealed is None else plan.unscaled(revealed)

@@ -1,8 +1,8 @@
 """The plan of a training in the primal: its scales, its batches and its steps, all public.
 
-A step's data and residuals make its gradient, X_Bᵀe, and the weights are kept at the gradient's
-scale, so that the step is one sum with public coefficients and one rescale (docs/protocol.md,
-"Primal"). The ring's 62 bits hold weights, coefficients and the bound stated on the weights.
+A step's gradient is multiplied by learning rate / batch size. Where that is a power of two it is
+free and exact, so the owners scale their data by a public σ that makes it one: with x' = σ·x and
+w' = w/σ logits are the same, and w' moves by η/(B·σ²)·X'ᵀe (docs/protocol.md, "Primal").
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from cohortium.mpc.functions.activation import sigmoid_series
 from cohortium.mpc.periodic import PeriodicSeries
 from cohortium.ring.fixed import VALUE_BITS
 
-# As in the dual a prepared value takes 16 bits where there is room for them.
-_DATA_BITS = 15
+# A value takes so many bits, less its sign, where there is room for them.
+_DATA_BITS = 17
 _LEAST_DATA_BITS = 8
 _LINEAR_RESIDUAL_BITS = 20
-# A single step's coefficient is off by a 512th at most; their sum over the steps is exact.
-_COEFFICIENT_SIGNIFICANT_BITS = 8
-_LEAST_COEFFICIENT_BITS = 16
-_WEIGHT_BITS = 20
+# A step rounds each weight by a unit: 10,000 steps with momentum 0.9 add up to some 10^-6.
+_WORKING_BITS = 28
+# Of momentum and decay: λ is off by 2^-23 / learning rate at most.
+_COEFFICIENT_BITS = 22
+_REVEALED_BITS = 20
 # Room for what rounding adds to the bounds.
 _ROOM = VALUE_BITS - 0.05
 
@@ -36,27 +37,26 @@ _ROOM = VALUE_BITS - 0.05
 class PrimalPlan:
     """All public numbers of a training in the primal of one shape.
 
-    Batch b holds the rows from ``cuts[b]`` to ``cuts[b + 1]`` of ``row_order``; step t takes batch
-    t mod the number of batches. ``series`` is None for linear regression.
+    Step t takes ``batch`` rows of ``row_order`` from row t · batch on, and starts over where they
+    end. ``scale`` is σ, and the gradient is multiplied by 2^−``step_exponent``; ``series`` is None
+    for linear regression. ``carried`` multiplies a step's weights and, with momentum, those of the
+    step before: 1 or 2 × (features + 1) × 1, the intercept last.
     """
 
     parameters: PrimalParameters
     samples: int
     features: int
     clip: float
+    batch: int
+    scale: float
+    step_exponent: int
     data_bits: int
     residual_bits: int
-    coefficient_bits: int
-    weight_bits: int
     series: PeriodicSeries | None
-    cuts: NDArray[np.int64]
-    rates: NDArray[np.float64]
-    decays: NDArray[np.float64]
-
-    @property
-    def working_bits(self) -> int:
-        """Fraction bits of the weights while they are trained, and of the gradient."""
-        return self.data_bits + self.residual_bits
+    carried: NDArray[np.float64]
+    working_bits: int = _WORKING_BITS
+    coefficient_bits: int = _COEFFICIENT_BITS
+    weight_bits: int = _REVEALED_BITS
 
     @property
     def logit_bits(self) -> int:
@@ -64,45 +64,39 @@ class PrimalPlan:
         return self.data_bits + self.working_bits
 
     @property
-    def batches(self) -> int:
-        """How many batches make an epoch."""
-        return len(self.cuts) - 1
+    def data_bound(self) -> float:
+        """How large a scaled value may be, the constant feature's included."""
+        return self.scale * max(self.clip, 1.0)
 
     @property
-    def label_bound(self) -> float:
-        """How large a label may be."""
-        return self.parameters.logit_bound if self.series is None else 1.0
+    def constant_feature(self) -> float:
+        """The value of the feature that carries the intercept: σ as fixed point holds it."""
+        return round(self.scale * 2.0**self.data_bits) * 2.0**-self.data_bits
 
-    def coefficients(self, step: int) -> NDArray[np.float64]:
-        """Return what multiplies the weights, their predecessors and the gradient in a step.
+    def start(self, step: int) -> int:
+        """Return the first row of a step's batch."""
+        return step * self.batch % self.samples
 
-        3 × (features + 1) × 1, the intercept last; 2 × … without momentum, 3 or 2 × 1 × 1 where
-        no weight is penalised.
-        """
-        momentum = self.parameters.momentum
-        size = self.features + 1 if self.parameters.l2 else 1
-        terms = np.empty((3, size, 1))
-        terms[0] = 1.0 + momentum
-        terms[0, : self.features] -= self.decays[step]
-        terms[1] = -momentum
-        terms[2] = -self.rates[step]
-        return terms if momentum else terms[::2]
+    def unscaled(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the weights w = σ·w' that belong to the data as they were; intercept last."""
+        return np.vstack([self.scale * weights[:-1], self.constant_feature * weights[-1:]])
 
     def lines(self) -> list[str]:
         """Return the plan in words."""
         residual = (
-            "residual by a rescale"
+            "residuals by a rescale"
             if self.series is None
             else f"sigmoid by {self.series.harmonics} harmonics of period "
             f"2^{self.series.period_bits}, error ≤ {self.series.error:g}"
         )
         return [
-            f"data {self.data_bits} fraction bits, |x| ≤ {self.clip:g}",
-            f"residuals {self.residual_bits}, coefficients {self.coefficient_bits}",
-            f"weights {self.working_bits}, |w| ≤ {self.parameters.weight_bound:g}",
+            f"data {self.data_bits} fraction bits, |x| ≤ {self.clip:g}, scaled by {self.scale:.6g}",
+            f"weights {self.working_bits}, |w| ≤ {self.parameters.weight_bound:g}, "
+            f"carried over at {self.coefficient_bits}",
+            f"residuals {self.residual_bits}, gradient times 2^-{self.step_exponent}",
             f"logits {self.logit_bits}, |z| ≤ {self.parameters.logit_bound:g}",
             residual,
-            f"{self.batches} batches of {int(np.diff(self.cuts).max())} samples or one fewer",
+            f"batches of {self.batch} of {self.samples} samples",
             f"weights revealed at {self.weight_bits} fraction bits",
         ]
 
@@ -126,68 +120,65 @@ def plan_primal(
         series = sigmoid_series(parameters.logit_bound, parameters.sigmoid_error)
         residual_bits, period_bits = series.fraction_bits, series.period_bits
         residual_bound = 1.0 + parameters.sigmoid_error
-    cuts = np.rint(np.linspace(0, samples, math.ceil(samples / batch) + 1)).astype(np.int64)
-    sizes = np.diff(cuts)
-    used = np.arange(int(parameters.steps)) % len(sizes)
-    # Constant features are 1, so they may be the largest.
-    largest = max(clip, 1.0)
-    change = parameters.learning_rate * largest * residual_bound
-    reached = 1.02 * (parameters.weight_bound * (1 + 2 * parameters.momentum) + change)
-    for_coefficients = max(
-        _LEAST_COEFFICIENT_BITS,
-        math.ceil(
-            _COEFFICIENT_SIGNIFICANT_BITS - math.log2(parameters.learning_rate / sizes.max())
-        ),
-    )
-    room = [
-        _DATA_BITS - math.log2(largest),
-        # The step's sum, the gradient, the logits, and their period.
-        _ROOM - math.log2(reached) - residual_bits - for_coefficients,
-        _ROOM - math.log2(largest * residual_bound * sizes.max()) - residual_bits,
-        (_ROOM - math.log2(residual_bound + parameters.logit_bound) - residual_bits) / 2,
-        (64 - period_bits - residual_bits) / 2,
-    ]
-    data_bits = math.floor(min(room))
-    if data_bits < _LEAST_DATA_BITS:
-        raise FixedPointOverflowError(
-            f"Steps of {int(sizes.max())} samples at a learning rate of "
-            f"{parameters.learning_rate:g} leave {data_bits} fraction bits for the data; "
-            f"{_LEAST_DATA_BITS} are needed.",
-            remedy="Allow a larger sigmoid_error, a smaller batch, a smaller weight_bound or "
-            "logit_bound, or a larger learning_rate.",
+    # ½ < σ² ≤ 1
+    step = parameters.learning_rate / batch
+    step_exponent = math.floor(-math.log2(step))
+    scale = math.sqrt(step * 2.0**step_exponent)
+    carried = _carried(features, parameters)
+    # What the sum of a step may come to: the weights carried over, and the step.
+    data_bound = scale * max(clip, 1.0)
+    gradient_bound = data_bound * residual_bound * batch
+    kept_bound = float(np.abs(carried).sum(0).max()) * parameters.weight_bound / scale
+    reached = kept_bound + gradient_bound * 2.0**-step_exponent
+    room = _ROOM - math.log2(reached)
+    data_bits = math.floor(
+        min(
+            _DATA_BITS - math.log2(data_bound),
+            room - step_exponent - residual_bits,
+            _ROOM - math.log2(gradient_bound) - residual_bits,
+            _ROOM - math.log2(parameters.logit_bound + residual_bound) - _WORKING_BITS,
+            64 - period_bits - _WORKING_BITS,
         )
-    coefficient_bits = math.floor(_ROOM - math.log2(reached)) - data_bits - residual_bits
-    steps = np.ones(len(used)) * parameters.learning_rate
+    )
+    if data_bits < _LEAST_DATA_BITS or room < _WORKING_BITS + _COEFFICIENT_BITS:
+        raise FixedPointOverflowError(
+            f"Steps of {batch} samples at a learning rate of {parameters.learning_rate:g} and "
+            f"weights up to {parameters.weight_bound:g} do not fit: {data_bits} fraction bits are "
+            f"left for the data, {room:.0f} for the weights; {_LEAST_DATA_BITS} and "
+            f"{_WORKING_BITS + _COEFFICIENT_BITS} are needed.",
+            remedy="Allow a larger sigmoid_error, a smaller batch, a smaller weight_bound or "
+            "logit_bound, or change the learning_rate.",
+        )
     return PrimalPlan(
         parameters=parameters,
         samples=samples,
         features=features,
         clip=clip,
+        batch=batch,
+        scale=scale,
+        step_exponent=step_exponent,
         data_bits=data_bits,
         residual_bits=residual_bits,
-        coefficient_bits=coefficient_bits,
-        weight_bits=min(_WEIGHT_BITS, data_bits + residual_bits),
         series=series,
-        cuts=cuts,
-        rates=_on_grid(steps / sizes[used], coefficient_bits),
-        decays=_on_grid(steps * parameters.l2, coefficient_bits),
+        carried=carried,
     )
 
 
-def row_order(counts: Sequence[int]) -> NDArray[np.int64]:
-    """Return the order of all rows, site after site, in which every stretch mixes the sites.
+def _carried(features: int, parameters: PrimalParameters) -> NDArray[np.float64]:
+    """Return the factors of a step's weights and of those before; the intercept does not decay."""
+    momentum = parameters.momentum
+    factors = np.full((2, features + 1 if parameters.l2 else 1, 1), -momentum)
+    factors[0] = 1.0 + momentum
+    if parameters.l2:
+        factors[0, :-1] -= parameters.learning_rate * parameters.l2
+    return factors if momentum else factors[:1]
 
-    A row's place is its place within its own site, as a fraction: any stretch holds of each site
-    its share of the rows, to within one. Sites keep the order of their own rows.
+
+def row_order(counts: Sequence[int]) -> NDArray[np.int64]:
+    """Return an order of all rows, given site after site, in which every stretch mixes the sites.
+
+    A row's place is its place within its own site, as a fraction: of any stretch each site has
+    its share, to within one row. Sites keep the order of their own rows.
     """
     places = np.concatenate([(np.arange(count) + 0.5) / count for count in counts])
     return np.argsort(places, kind="stable")
-
-
-def _on_grid(values: NDArray[np.float64], bits: int) -> NDArray[np.float64]:
-    """Return multiples of 2^−bits whose running sums are off by half a unit at most.
-
-    Rounding each by itself would train at a slightly different learning rate throughout.
-    """
-    total = np.rint(np.cumsum(values) * 2.0**bits)
-    return np.diff(total, prepend=0.0) * 2.0**-bits
