@@ -12,26 +12,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import socket
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from cohortium.learn import LogisticParameters, plan_dual, train
-from cohortium.mpc.dealer import Roles, start
-from cohortium.net import Peer, connect, create_identity, load_identity
-from cohortium.run.local import thread_limits
+from cohortium.mpc.dealer import start
 from cohortium.run.party import make_engine
 from cohortium.run.timeline import Timeline
 from cohortium.study import DisclosureLedger
+from parties import NAMES, ROLES, in_processes, meshes
 
-NAMES = ("north", "south", "dealer")
 PHASES = ("share", "Gram matrix", "iterations", "reveal")
 CLIP = 8.0
 
@@ -61,37 +54,16 @@ def main() -> None:
                 show(shape, int(columns), engine, measure(shape, int(columns), engine, options))
 
 
-def measure(shape: str, columns: int, engine: str, options: argparse.Namespace) -> list[dict]:
+def measure(shape: str, columns: int, engine: str, options: argparse.Namespace) -> list[Any]:
     """Return what each party measured, by party, after starting all three."""
-    with tempfile.TemporaryDirectory() as home:
-        identities = {name: create_identity(name, Path(home) / name, days=2) for name in NAMES}
-        listeners = {name: [_listener() for _ in range(options.repeats)] for name in NAMES}
-        processes = []
-        for name in NAMES:
-            settings = {
-                "name": name,
-                "home": home,
-                "shape": [int(size) for size in shape.split("x")],
-                "columns": columns,
-                "engine": engine,
-                "iterations": options.iterations,
-                "listen": [listener.fileno() for listener in listeners[name]],
-                "ports": {n: [s.getsockname()[1] for s in listeners[n]] for n in NAMES},
-                "certificates": {n: identities[n].certificate_pem for n in NAMES},
-            }
-            processes.append(
-                subprocess.Popen(
-                    [sys.executable, __file__, "--party", json.dumps(settings)],
-                    stdout=subprocess.PIPE,
-                    pass_fds=settings["listen"],
-                    env={**os.environ, **thread_limits(len(NAMES)), "TF_CPP_MIN_LOG_LEVEL": "3"},
-                )
-            )
-        for name in NAMES:
-            for listener in listeners[name]:
-                listener.close()
-        outputs = [process.communicate()[0] for process in processes]
-    return [json.loads(output.splitlines()[-1]) for output in outputs]
+    return in_processes(
+        __file__,
+        options.repeats,
+        shape=[int(size) for size in shape.split("x")],
+        columns=columns,
+        engine=engine,
+        iterations=options.iterations,
+    )
 
 
 def run_party(settings: dict) -> None:
@@ -110,27 +82,13 @@ def run_party(settings: dict) -> None:
     if settings["engine"] == "tensorflow":
         import tensorflow  # noqa: F401 - its start is the process's, not the training's
     results = []
-    for repeat, descriptor in enumerate(settings["listen"]):
-        peers = [
-            Peer(peer, "127.0.0.1", settings["ports"][peer][repeat], settings["certificates"][peer])
-            for peer in NAMES
-        ]
-        mesh = connect(
-            load_identity(Path(settings["home"]) / name),
-            peers,
-            me=name,
-            agreement={"repeat": str(repeat)},
-            listen_socket=socket.socket(fileno=descriptor),
-            deadline=600.0,
-        )
+    for mesh in meshes(settings):
         engine = make_engine(settings["engine"])
         timeline = Timeline(lambda _event: None, settings["iterations"])
         with mesh:
             began = time.perf_counter()
             plan = plan_dual(samples, features, CLIP, parameters)
-            protocol = start(
-                mesh, Roles(NAMES[:2], NAMES[2]), DisclosureLedger({"model": NAMES[:2]}), engine
-            )
+            protocol = start(mesh, ROLES, DisclosureLedger({"model": NAMES[:2]}), engine)
             watcher = timeline if settings["engine"] == "numpy" else None
             engine.run(
                 lambda: train(protocol, plan, sizes, owned, NAMES[:2], watcher)  # noqa: B023
@@ -164,13 +122,6 @@ def show(shape: str, columns: int, engine: str, parties: list[dict]) -> None:
         " / ".join(f"{party[0]['sent'] / 1e6:.1f}" for party in parties),
         flush=True,
     )
-
-
-def _listener() -> socket.socket:
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(16)
-    return listener
 
 
 if __name__ == "__main__":

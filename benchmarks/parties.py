@@ -1,0 +1,80 @@
+"""Three parties of one benchmark on this machine: a process each, TLS 1.3 on 127.0.0.1.
+
+A benchmark's script starts itself once for each party; a party's measurements come back as one
+line of JSON on its standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cohortium.mpc.dealer import Roles
+from cohortium.net import Mesh, Peer, connect, create_identity, load_identity
+from cohortium.run.local import thread_limits
+
+# Two computing parties, which own half of the rows each, and a dealer.
+NAMES = ("north", "south", "dealer")
+ROLES = Roles(NAMES[:2], NAMES[2])
+
+
+def in_processes(script: str, repeats: int, **settings: Any) -> list[Any]:
+    """Return what each party printed, after running ``script --party SETTINGS`` for all three."""
+    with tempfile.TemporaryDirectory() as home:
+        identities = {name: create_identity(name, Path(home) / name, days=2) for name in NAMES}
+        listeners = {name: [_listener() for _ in range(repeats)] for name in NAMES}
+        processes = []
+        for name in NAMES:
+            own = {
+                **settings,
+                "name": name,
+                "home": home,
+                "listen": [listener.fileno() for listener in listeners[name]],
+                "ports": {n: [s.getsockname()[1] for s in listeners[n]] for n in NAMES},
+                "certificates": {n: identities[n].certificate_pem for n in NAMES},
+            }
+            processes.append(
+                subprocess.Popen(
+                    [sys.executable, script, "--party", json.dumps(own)],
+                    stdout=subprocess.PIPE,
+                    pass_fds=own["listen"],
+                    env={**os.environ, **thread_limits(len(NAMES)), "TF_CPP_MIN_LOG_LEVEL": "3"},
+                )
+            )
+        for name in NAMES:
+            for listener in listeners[name]:
+                listener.close()
+        outputs = [process.communicate()[0] for process in processes]
+    return [json.loads(output.splitlines()[-1]) for output in outputs]
+
+
+def meshes(settings: dict[str, Any]) -> Iterator[Mesh]:
+    """Yield one party's connected mesh for each repeat."""
+    name = settings["name"]
+    for repeat, descriptor in enumerate(settings["listen"]):
+        peers = [
+            Peer(peer, "127.0.0.1", settings["ports"][peer][repeat], settings["certificates"][peer])
+            for peer in NAMES
+        ]
+        yield connect(
+            load_identity(Path(settings["home"]) / name),
+            peers,
+            me=name,
+            agreement={"repeat": str(repeat)},
+            listen_socket=socket.socket(fileno=descriptor),
+            deadline=600.0,
+        )
+
+
+def _listener() -> socket.socket:
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(16)
+    return listener
