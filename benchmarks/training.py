@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from cohortium.learn import LogisticParameters, plan_dual, train
+from cohortium.learn import DualParameters, plan_dual, train
 from cohortium.mpc.dealer import start
 from cohortium.run.party import make_engine
 from cohortium.run.timeline import Timeline
@@ -76,11 +76,12 @@ def run_party(settings: dict) -> None:
     if name in sizes:
         values = np.clip(random.standard_normal((sizes[name], features)), -CLIP, CLIP)
         owned[name] = (values, random.integers(0, 2, sizes[name]))
-    parameters = LogisticParameters(
+    parameters = DualParameters(
         l2=tuple(np.geomspace(1, 1000, settings["columns"])), iterations=settings["iterations"]
     )
     if settings["engine"] == "tensorflow":
         import tensorflow  # noqa: F401 - its start is the process's, not the training's
+    told = {"bounds": NAMES[:2], "model": NAMES[:2]}
     results = []
     for mesh in meshes(settings):
         engine = make_engine(settings["engine"])
@@ -88,10 +89,10 @@ def run_party(settings: dict) -> None:
         with mesh:
             began = time.perf_counter()
             plan = plan_dual(samples, features, CLIP, parameters)
-            protocol = start(mesh, ROLES, DisclosureLedger({"model": NAMES[:2]}), engine)
+            protocol = start(mesh, ROLES, DisclosureLedger(told), engine)
             watcher = timeline if settings["engine"] == "numpy" else None
             engine.run(
-                lambda: train(protocol, plan, sizes, owned, NAMES[:2], watcher)  # noqa: B023
+                lambda: train(protocol, plan, sizes, owned, told, watcher)  # noqa: B023
             )
             timeline.finish()
             results.append(

@@ -110,6 +110,13 @@ class FixedPointOverflowError(CohortiumError, OverflowError):
     exit_code = 4
 
 
+class BoundError(CohortiumError):
+    """A statement of the study about secret numbers (a logit's bound) did not hold; no result."""
+
+    code = "COH-303"
+    exit_code = 4
+
+
 class IdentityFileError(CohortiumError):
     """A site's key or certificate file is missing, damaged, or readable by others."""
 

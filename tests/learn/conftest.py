@@ -17,6 +17,11 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
+@pytest.fixture(params=[2, 3])
+def computing(request: pytest.FixtureRequest) -> int:
+    return request.param
+
+
 @pytest.fixture(scope="session")
 def shared() -> Callable[[str], Path]:
     """The folder of a real data set, by name; skips the test where it is missing."""

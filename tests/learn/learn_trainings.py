@@ -12,9 +12,11 @@ import numpy as np
 from mpc_parties import DEALER, names_of, run_parties
 
 from cohortium.data import Preparation, prepare, read_cohort
-from cohortium.learn import DualPlan, LogisticParameters, plan_dual, train
+from cohortium.learn import DualParameters, DualPlan, plan_dual, train
 from cohortium.mpc.clear import EXACT, ClearProtocol
 from cohortium.ring import NumpyEngine
+
+DISCLOSURES = {"bounds": ["p0", "p1"], "model": ["p0", "p1"]}
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Samples:
         }
 
     def plan(self, clip: float = 8.0, **parameters: Any) -> DualPlan:
-        return plan_dual(*self.values.shape, clip, LogisticParameters(**parameters))
+        return plan_dual(*self.values.shape, clip, DualParameters(**parameters))
 
 
 def real_samples(folder: Path, label: str, positive: str, **further: Any) -> Samples:
@@ -70,8 +72,8 @@ def made_up(samples: int, features: int, seed: int = 0) -> Samples:
 
 
 def train_clear(plan: DualPlan, owned: Mapping[str, Any]) -> np.ndarray[Any, Any]:
-    sizes = {name: len(labels) for name, (_, labels) in owned.items()}
-    return train(ClearProtocol(exact=EXACT), plan, sizes, owned, ["p0"])
+    sizes = {name: len(rows[1]) for name, rows in owned.items()}
+    return train(ClearProtocol(exact=EXACT), plan, sizes, owned, DISCLOSURES)["model"]
 
 
 def train_secure(
@@ -81,12 +83,12 @@ def train_secure(
     engine: Callable[[], Any] = NumpyEngine,
     **options: Any,
 ) -> np.ndarray[Any, Any]:
-    sizes = {name: len(labels) for name, (_, labels) in owned.items()}
+    sizes = {name: len(rows[1]) for name, rows in owned.items()}
     outsiders = [name for name in owned if name not in (*names_of(computing), DEALER)]
 
     def program(protocol: Any, me: str) -> Any:
         mine = {me: owned[me]} if me in owned else {}
-        return train(protocol, plan, sizes, mine, ["p0", "p1"])
+        return train(protocol, plan, sizes, mine, DISCLOSURES).get("model")
 
     out = run_parties(
         program, computing, outsiders=outsiders, engine=engine, deadline=60.0, **options

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cohortium.learn.plan import INTERCEPT_EXPONENT
+from cohortium.learn.dual_plan import INTERCEPT_EXPONENT
 from cohortium.learn.schedule import nesterov
 
 

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from learn_trainings import Samples, made_up, real_samples, scores, train_clear, train_secure
+from learn_trainings import (
+    DISCLOSURES,
+    Samples,
+    made_up,
+    real_samples,
+    scores,
+    train_clear,
+    train_secure,
+)
 from mpc_tensorflow_party import fix_randomness, fix_session
 
 from cohortium.errors import EncodingError, FixedPointOverflowError, ParameterError
-from cohortium.learn import LogisticParameters, auc, plan_dual
-from cohortium.learn.parameters import LOGISTIC_RULES
+from cohortium.learn import DualParameters, auc, plan_dual
+from cohortium.learn.parameters import DUAL_RULES
 from cohortium.ring import TensorFlowEngine
 
 REAL = {
@@ -95,7 +103,7 @@ def test_odd_shapes_and_parameters(count, features, parameters):
     samples = made_up(count, features, seed=count)
     plan = samples.plan(**{"iterations": 15, **parameters})
     expected = train_clear(plan, samples.divided(2))
-    allowed = max(0.005, 5 * plan.series.error)
+    allowed = max(0.005, 5 * plan.loss.error)
     assert relative_difference(train_secure(plan, samples.divided(2)), expected) <= allowed
 
 
@@ -142,10 +150,10 @@ def test_the_watcher_is_told():
     def program(protocol, me):
         mine = {me: owned[me]} if me in owned else {}
         sizes = {name: len(labels) for name, (_, labels) in owned.items()}
-        return train(protocol, plan, sizes, mine, ["p0"], Watching(me))
+        return train(protocol, plan, sizes, mine, DISCLOSURES, Watching(me))
 
     run_parties(program, 2)
-    expected = ["share", "Gram matrix", "iterations", 1, 2, 3, 4, "reveal"]
+    expected = ["share", "Gram matrix", "iterations", 1, 2, 3, 4, "check", "reveal"]
     assert told == dict.fromkeys(["p0", "p1", "dealer"], expected)
 
 
@@ -167,21 +175,19 @@ def test_a_plan_fits_the_ring_or_is_refused(samples, features, clip):
     refused = planned = 0
     for parameters in ({}, {"l2": (0.0, 1000.0)}, {"logit_bound": 200.0, "sigmoid_error": 1e-3}):
         try:
-            plan = plan_dual(
-                samples, features, clip, LogisticParameters(iterations=20, **parameters)
-            )
+            plan = plan_dual(samples, features, clip, DualParameters(iterations=20, **parameters))
         except FixedPointOverflowError as error:
             refused += "Gram matrix" in str(error)
             continue
         planned += 1
         logit_bits = plan.gram_bits + plan.coefficient_bits + plan.residual_bits
         assert plan.logit_bound * 2.0**logit_bits < 2.0**62
-        assert logit_bits + plan.series.period_bits <= 64
+        assert logit_bits <= plan.loss.most_logit_bits
         assert plan.clip * 2.0**plan.data_bits < 2.0**15.001
         assert plan.gram_bits >= 11
         # The smallest coefficient of the last step is resolved by eight bits or more.
         assert np.abs(plan.schedule.final[-1]).min() * 2.0**plan.coefficient_bits >= 2**8
-        assert any(f"error ≤ {plan.series.error:g}" in line for line in plan.lines())
+        assert any(f"error ≤ {plan.loss.error:g}" in line for line in plan.lines())
     assert refused + planned == 3
 
 
@@ -207,21 +213,21 @@ def test_a_plan_fits_the_ring_or_is_refused(samples, features, clip):
 )
 def test_parameters_outside_their_range(name, value):
     with pytest.raises(ParameterError, match=name) as caught:
-        LogisticParameters(**{name: value})
+        DualParameters(**{name: value})
     assert caught.value.remedy
 
 
-@pytest.mark.parametrize("name", LOGISTIC_RULES)
+@pytest.mark.parametrize("name", [name for name in DUAL_RULES if name != "class_weight"])
 def test_the_ends_of_the_ranges_are_allowed_and_no_more(name):
-    rule = LOGISTIC_RULES[name]
+    rule = DUAL_RULES[name]
     for value in (rule.low, rule.high):
-        LogisticParameters(**{name: (value,) if name == "l2" else value})
+        DualParameters(**{name: (value,) if name == "l2" else value})
     for value in (np.nextafter(rule.low, -np.inf), np.nextafter(rule.high, np.inf)):
         with pytest.raises(ParameterError, match=name):
-            LogisticParameters(**{name: (value,) if name == "l2" else value})
+            DualParameters(**{name: (value,) if name == "l2" else value})
 
 
 @pytest.mark.parametrize("bound", [1.0, 2.0, 6.0, 100.0, 256.0])
 @pytest.mark.parametrize("error", [2e-3, 0.1])
 def test_every_allowed_logit_bound_makes_a_plan(bound, error):
-    plan_dual(20, 50, 8.0, LogisticParameters(logit_bound=bound, sigmoid_error=error))
+    plan_dual(20, 50, 8.0, DualParameters(logit_bound=bound, sigmoid_error=error))

@@ -17,7 +17,7 @@ from scipy.stats import chisquare
 from cohortium.errors import PeerAbortedError, PeerLostError
 from cohortium.mpc import InputRequest, Ledger, SecretTensor, secret_inputs
 from cohortium.mpc.clear import EXACT, ClearProtocol
-from cohortium.mpc.dealer import Roles, computing, dealing, outside, randomness, start
+from cohortium.mpc.dealer import Roles, randomness, shares, start
 from cohortium.net.memory import memory_meshes
 from cohortium.ring import NumpyEngine
 
@@ -247,8 +247,7 @@ def dyadic(
 
 def undecoded(monkeypatch: Any) -> None:
     """Let reveals return the ring's integers: float64 does not hold all 64 bits."""
-    for module in (computing, dealing, outside):
-        monkeypatch.setattr(module, "decode", lambda array, _bits: array)
+    monkeypatch.setattr(shares, "decode", lambda array, _bits: array)
 
 
 def assert_uniform(data: bytes) -> None:

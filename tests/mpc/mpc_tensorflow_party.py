@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from mpc_parties import OpenLedger, bring, names_of, undecoded
 
-from cohortium.learn import LogisticParameters, plan_dual, train
+from cohortium.learn import DualParameters, plan_dual, train
 from cohortium.mpc import concatenate
 from cohortium.mpc.dealer import Roles, start
 from cohortium.mpc.functions import gram, less, relu, sigmoid, softplus, table, tanh
@@ -73,10 +73,12 @@ def training(protocol: Any, me: str) -> Any:
     """A small training of two columns."""
     rng = np.random.default_rng(1)
     sizes = {"p0": 8, "p1": 7}
-    plan = plan_dual(15, 20, 4.0, LogisticParameters(l2=(0.1, 1.0), iterations=6))
+    plan = plan_dual(15, 20, 4.0, DualParameters(l2=(0.1, 1.0), iterations=6))
     data = {n: (rng.uniform(-2, 2, (k, 20)), np.arange(k) % 2) for n, k in sizes.items()}
     owned = {me: data[me]} if me in data else {}
-    return [train(protocol, plan, sizes, owned, ["p0", "p1", "dealer"])]
+    everybody = ["p0", "p1", "dealer"]
+    told = {"bounds": everybody, "model": everybody}
+    return [train(protocol, plan, sizes, owned, told).get("model")]
 
 
 def both(protocol: Any, me: str) -> Any:

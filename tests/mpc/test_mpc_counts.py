@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mpc_parties import DEALER, GUEST, bring, run_parties
 
-from cohortium.learn import LogisticParameters, plan_dual, train
+from cohortium.learn import DualParameters, plan_dual, train
 from cohortium.mpc.functions import sigmoid
 from cohortium.mpc.functions.activation import sigmoid_series
 
@@ -225,12 +225,13 @@ def training(columns, iterations, computing=2):
     """Return the rounds and bytes that p0 counts in a whole training."""
     sizes = {"p0": 7, "p1": 6}
     l2 = tuple(np.linspace(0.1, 1, columns))
-    plan = plan_dual(13, 10, 4.0, LogisticParameters(l2=l2, iterations=iterations))
+    plan = plan_dual(13, 10, 4.0, DualParameters(l2=l2, iterations=iterations))
     rng = np.random.default_rng(0)
     data = {n: (rng.uniform(-2, 2, (k, 10)), np.arange(k) % 2) for n, k in sizes.items()}
 
     def program(protocol, me):
-        train(protocol, plan, sizes, {me: data[me]} if me in data else {}, ["p1"])
+        told = {"bounds": ["p0", "p1"], "model": ["p1"]}
+        train(protocol, plan, sizes, {me: data[me]} if me in data else {}, told)
         return protocol.counters.rounds, protocol.counters.bytes_sent
 
     return run_parties(program, computing)["p0"]
@@ -244,10 +245,9 @@ def test_an_iteration_takes_two_rounds(columns, computing):
 
 
 def test_the_rounds_do_not_depend_on_the_columns(computing):
-    """Share; Gram, prepare; two an iteration after the first; prepare, rescale; reveal.
-
-    In a study this small the dual coefficients need no rescaling first.
+    """Share; Gram, prepare; two an iteration after the first; dual, check, its reveal; rescales;
+    reveal. In a study this small the dual coefficients need no rescaling first.
     """
     one, fifty = training(1, 6, computing), training(50, 6, computing)
-    assert one[0] == fifty[0] == 1 + 2 + 2 * 5 + 2 + 2
+    assert one[0] == fifty[0] == 1 + 2 + 2 * 5 + (1 + 7 + 2) + 2 + 2
     assert fifty[1] > one[1]

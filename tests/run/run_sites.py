@@ -145,8 +145,8 @@ def twin(study: StudyFile, data: Mapping[str, str]) -> npt.NDArray[np.float64]:
         logistic_parameters(study.study),
     )
     owned: dict[str, Any] = {name: (it.values, it.labels) for name, it in aligned.items()}
-    weights = train(ClearProtocol(exact=EXACT), plan, sizes, owned, ())
-    return np.asarray(weights)
+    told = {"bounds": (), "model": ()}
+    return np.asarray(train(ClearProtocol(exact=EXACT), plan, sizes, owned, told)["model"])
 
 
 def largest_difference(path: Path, weights: npt.NDArray[np.float64]) -> float:

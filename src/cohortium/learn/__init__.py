@@ -1,21 +1,23 @@
-"""Estimators written against secret tensors only: no party, no share, no socket."""
+"""Estimators, written against secret tensors alone: they run over every protocol."""
 
-from cohortium.learn.logistic import Cohort, Watcher, train
+from cohortium.learn.dual import Cohort, WeightedCohort
+from cohortium.learn.dual_plan import DualPlan, plan_dual
 from cohortium.learn.metrics import accuracy, auc
 from cohortium.learn.model import Model
-from cohortium.learn.parameters import LogisticParameters, PrimalParameters
-from cohortium.learn.plan import DualPlan, plan_dual
+from cohortium.learn.parameters import DualParameters, PrimalParameters
 from cohortium.learn.primal import train_primal
 from cohortium.learn.primal_plan import PrimalPlan, plan_primal
+from cohortium.learn.training import Watcher, train
 
 __all__ = [
     "Cohort",
+    "DualParameters",
     "DualPlan",
-    "LogisticParameters",
     "Model",
     "PrimalParameters",
     "PrimalPlan",
     "Watcher",
+    "WeightedCohort",
     "accuracy",
     "auc",
     "plan_dual",

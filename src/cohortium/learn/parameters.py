@@ -30,11 +30,13 @@ class Interval(NamedTuple):
         return math.isfinite(value) and self.low <= value <= self.high
 
 
-LOGISTIC_RULES = {
+DUAL_RULES = {
     "l2": Interval(0.0, 1e9),
     "iterations": Interval(1, 10_000, whole=True),
     "logit_bound": Interval(1.0, 256.0),
     "sigmoid_error": Interval(1e-6, 0.1),
+    "class_weight": Interval(0.0, 1000.0),
+    "weight_bound": Interval(1.0, 1000.0),
 }
 PRIMAL_RULES = {
     "l2": Interval(0.0, 1e9),
@@ -49,27 +51,58 @@ PRIMAL_RULES = {
 
 
 @dataclass(frozen=True)
-class LogisticParameters:
-    """Public hyper-parameters of a logistic regression.
+class DualParameters:
+    """Public hyper-parameters of a logistic or linear regression by Nesterov's method in the dual.
 
-    The loss is the mean log-loss + λ/2·‖w‖²; ``l2`` holds one λ, or several that are trained
-    together in the same rounds. scikit-learn's C is 1/(n·λ). ``logit_bound`` is a statement
-    that no logit will exceed it in training; ``sigmoid_error`` the largest error of the sigmoid.
+    The loss is the mean over samples of weight × (log-loss, or half the squared error),
+    + λ/2·‖w‖²; ``l2`` holds one λ, or several that are trained together in the same rounds.
+    scikit-learn's C is 1/(n·λ). ``sigmoid`` names the sigmoid's approximation; ``sigmoid_error``
+    is the largest error of the periodic one.
+
+    ``class_weight`` is None, "balanced" (n / (2·class count), from secret counts), or the weights
+    of the classes 0 and 1. Statements of the caller, checked at the end of the training: no logit
+    (linear: no prediction and no label) exceeds ``logit_bound``, no sample's weight
+    ``weight_bound``. ``sample_weights`` says that each owner brings its samples' weights.
     """
 
+    kind: Literal["logistic", "linear"] = "logistic"
     l2: tuple[float, ...] = (1.0,)
     iterations: int = 100
     logit_bound: float = 32.0
+    sigmoid: str = "periodic"
     sigmoid_error: float = 2e-3
+    class_weight: Literal["balanced"] | tuple[float, float] | None = None
+    sample_weights: bool = False
+    weight_bound: float = 10.0
     standardised: bool = True
 
     def __post_init__(self) -> None:
+        _check_kind(self.kind)
         if not self.l2:
             raise ParameterError("l2 is empty.", remedy="Give one or more values of λ.")
         for value in self.l2:
-            _check(LOGISTIC_RULES, "l2", value)
-        for name in ("iterations", "logit_bound", "sigmoid_error"):
-            _check(LOGISTIC_RULES, name, getattr(self, name))
+            _check(DUAL_RULES, "l2", value)
+        for name in ("iterations", "logit_bound", "sigmoid_error", "weight_bound"):
+            _check(DUAL_RULES, name, getattr(self, name))
+        if self.kind == "linear" and self.class_weight is not None:
+            raise ParameterError(
+                "A linear regression has no classes, so no class_weight.",
+                remedy="Leave class_weight out.",
+            )
+        if isinstance(self.class_weight, tuple):
+            for value in self.class_weight:
+                _check(DUAL_RULES, "class_weight", value)
+            if len(self.class_weight) != 2 or max(self.class_weight) > self.weight_bound:
+                raise ParameterError(
+                    f"class_weight = {self.class_weight} is not two weights up to weight_bound "
+                    f"({self.weight_bound:g}).",
+                    remedy="Correct the weights, or state a larger weight_bound.",
+                )
+
+    @property
+    def weighted(self) -> bool:
+        """Whether samples have weights."""
+        return self.class_weight is not None or self.sample_weights
 
 
 @dataclass(frozen=True)
@@ -93,11 +126,7 @@ class PrimalParameters:
     sigmoid_error: float = 1e-3
 
     def __post_init__(self) -> None:
-        if self.kind not in ("logistic", "linear"):
-            raise ParameterError(
-                f"kind = {self.kind!r} is neither 'logistic' nor 'linear'.",
-                remedy="Correct the value.",
-            )
+        _check_kind(self.kind)
         for name in PRIMAL_RULES:
             if name != "batch" or self.batch is not None:
                 _check(PRIMAL_RULES, name, getattr(self, name))
@@ -106,6 +135,13 @@ class PrimalParameters:
                 f"learning_rate · l2 = {self.learning_rate * self.l2:g} is not below 1.",
                 remedy="Give a smaller learning_rate.",
             )
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in ("logistic", "linear"):
+        raise ParameterError(
+            f"kind = {kind!r} is neither 'logistic' nor 'linear'.", remedy="Correct the value."
+        )
 
 
 def _check(rules: Mapping[str, Interval], name: str, value: object) -> None:

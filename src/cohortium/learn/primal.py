@@ -14,8 +14,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from cohortium.learn.logistic import Watcher
 from cohortium.learn.primal_plan import PrimalPlan, row_order
+from cohortium.learn.training import Watcher
 from cohortium.mpc import (
     InputRequest,
     SecretTensor,

@@ -11,6 +11,7 @@ build up, nothing is truncated inside the loop, and rounding does not accumulate
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,33 +23,48 @@ class Schedule:
     """Coefficients over iterations × residuals × columns (a column is one λ).
 
     ``points[t]`` combines residuals 0 … t−1 into the point where residual t is taken;
-    ``final`` combines all of them into the result.
+    ``final`` combines all of them into the result. ``intercept_points`` and ``intercept_final`` do
+    so for the intercept, which is not penalised.
     """
 
     points: NDArray[np.float64]
     final: NDArray[np.float64]
+    intercept_points: NDArray[np.float64]
+    intercept_final: NDArray[np.float64]
 
 
 def nesterov(
-    iterations: int, smoothness: float, l2: NDArray[np.float64], gradient_factor: float
+    iterations: int,
+    smoothness: NDArray[np.float64] | float,
+    l2: NDArray[np.float64],
+    gradient_factor: NDArray[np.float64] | float,
 ) -> Schedule:
-    """Return the schedule for each λ of ``l2``.
+    """Return the schedule for each column; the arguments are one number each, or one a column.
 
     ``smoothness`` is a Lipschitz constant of the unpenalised gradient, ``gradient_factor`` 1/(nκ).
     Step η = 1/(smoothness + λ). Momentum β_t is the smaller of t/(t + 3) and, where λ > 0, the
     constant of the strongly convex case (Nesterov, Lectures on Convex Optimization, 2.2).
     """
     step = 1.0 / (smoothness + l2)
-    decay = 1.0 - step * l2
     root = np.sqrt(step * l2)
     most = (1.0 - root) / (1.0 + root)
-    points = np.zeros((iterations, iterations, len(l2)))
-    before = np.zeros((iterations, len(l2)))
-    current = np.zeros((iterations, len(l2)))
-    for t in range(iterations):
-        momentum = np.minimum(t / (t + 3.0), most)
+    momenta = [np.minimum(t / (t + 3.0), most) for t in range(iterations)]
+    points, final = _combinations(momenta, 1.0 - step * l2, step * gradient_factor)
+    free_points, free_final = _combinations(momenta, np.ones(len(l2)), step * gradient_factor)
+    return Schedule(points, final, free_points, free_final)
+
+
+def _combinations(
+    momenta: Sequence[NDArray[np.float64]], decay: NDArray[np.float64], step: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the points' and the result's coefficients: of −step·residual, decayed each time."""
+    iterations = len(momenta)
+    points = np.zeros((iterations, iterations, len(decay)))
+    before = np.zeros((iterations, len(decay)))
+    current = np.zeros((iterations, len(decay)))
+    for t, momentum in enumerate(momenta):
         point = current + momentum * (current - before)
         points[t] = point
         before, current = current, decay * point
-        current[t] = -step * gradient_factor
-    return Schedule(points, current)
+        current[t] = -step
+    return points, current

@@ -5,6 +5,7 @@ from cohortium.mpc.tensor import (
     SecretTensor,
     concatenate,
     constant,
+    prepare,
     secret_inputs,
     weighted_sum,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "SecretTensor",
     "concatenate",
     "constant",
+    "prepare",
     "secret_inputs",
     "weighted_sum",
 ]

@@ -12,7 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from cohortium.ring import matmul
 
 Value = Any
 Shape = tuple[int, ...]
+Check: TypeAlias = Callable[[NDArray[np.float64]], None]
 
 
 @dataclass(frozen=True)
@@ -232,6 +233,15 @@ class Protocol(ABC):
 
     @abstractmethod
     def reveal(
-        self, name: str, value: Value, receivers: Sequence[str], fraction_bits: int, shape: Shape
+        self,
+        name: str,
+        value: Value,
+        receivers: Sequence[str],
+        fraction_bits: int,
+        shape: Shape,
+        check: Check | None = None,
     ) -> NDArray[np.float64] | None:
-        """Return the numbers at the named receivers, None elsewhere; the ledger must list it."""
+        """Return the numbers at the named receivers, None elsewhere; the ledger must list it.
+
+        ``check`` sees them first, and may raise: then the receiver stops the run.
+        """

@@ -19,13 +19,14 @@ from cohortium.mpc.protocol import (
     MATMUL,
     MULTIPLY,
     Bilinear,
+    Check,
     InputRequest,
     Protocol,
     Shape,
     Value,
 )
 from cohortium.ring import concatenate as ring_concatenate
-from cohortium.ring import reshape, sum_over, transpose
+from cohortium.ring import reshape, sum_over, take, transpose
 from cohortium.ring.fixed import VALUE_BITS
 
 # Fraction bits of a public float factor where the caller does not say.
@@ -84,6 +85,8 @@ class SecretTensor:
 
     def __getitem__(self, index: Any) -> SecretTensor:
         shape = np.broadcast_to(np.int8(0), self.shape)[index].shape
+        if isinstance(index, np.ndarray):
+            return self._reshaped(lambda a: take(a, index), shape)
         return self._reshaped(lambda a: a[index], shape)
 
     @property
@@ -186,9 +189,16 @@ class SecretTensor:
         self.protocol.prepare([self.value])
         return self
 
-    def reveal(self, name: str, receivers: Sequence[str]) -> NDArray[np.float64] | None:
-        """Return the numbers at the receivers, None elsewhere; the ledger must list ``name``."""
-        return self.protocol.reveal(name, self.value, receivers, self.fraction_bits, self.shape)
+    def reveal(
+        self, name: str, receivers: Sequence[str], check: Check | None = None
+    ) -> NDArray[np.float64] | None:
+        """Return the numbers at the receivers, None elsewhere; the ledger must list ``name``.
+
+        ``check`` sees the numbers there before the program goes on, and may raise.
+        """
+        return self.protocol.reveal(
+            name, self.value, receivers, self.fraction_bits, self.shape, check
+        )
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -270,12 +280,22 @@ def concatenate(tensors: Sequence[SecretTensor], axis: int = 0) -> SecretTensor:
     return SecretTensor(protocol, value, shape, bits, max(tensor.bound for tensor in tensors))
 
 
+def prepare(tensors: Sequence[SecretTensor]) -> None:
+    """Do now, in one round for all, the communication that products of these will need."""
+    tensors[0].protocol.prepare([tensor.value for tensor in tensors])
+
+
 def weighted_sum(
-    weights: NDArray[np.float64], tensors: Sequence[SecretTensor], fraction_bits: int
+    weights: NDArray[np.float64],
+    tensors: Sequence[SecretTensor],
+    fraction_bits: int,
+    *,
+    bound: float | None = None,
 ) -> SecretTensor:
     """Return Σ weights[t] · tensors[t] with public weights encoded at ``fraction_bits``; local.
 
-    weights[t] broadcasts against tensors[t]; the tensors have one shape and one scale.
+    weights[t] broadcasts against tensors[t]; the tensors have one shape and one scale. ``bound``
+    states a smaller bound of the result than the derived one.
     """
     first = tensors[0]
     bits = first.fraction_bits + fraction_bits
@@ -283,7 +303,8 @@ def weighted_sum(
     bounds = np.array([tensor.bound for tensor in tensors])
     # Rounding of a weight adds half a unit to it, at most.
     largest = float((bounds @ np.abs(weights).reshape(len(tensors), -1)).max(initial=0.0))
-    bound = largest + 2.0**-fraction_bits * float(bounds.sum())
+    if bound is None:
+        bound = largest + 2.0**-fraction_bits * float(bounds.sum())
     check_fits(f"a weighted sum of {len(tensors)} tensors over axes {axes}", bits, bound)
     value = first.protocol.weighted_sum(
         weights, [tensor.value for tensor in tensors], fraction_bits, first.shape

@@ -15,6 +15,7 @@ from cohortium.ring.arrays import (
     shift_right_logical,
     sign_bit,
     sum_over,
+    take,
     transpose,
     weighted_sum,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "shift_right_logical",
     "sign_bit",
     "sum_over",
+    "take",
     "transpose",
     "weighted_sum",
 ]

@@ -47,6 +47,11 @@ def broadcast_to(array: RingArray, shape: Sequence[int]) -> RingArray:
     return np.broadcast_to(array, tuple(shape))
 
 
+def take(array: RingArray, index: np.ndarray[Any, Any]) -> RingArray:
+    """Return the rows (along the first axis) at the places of ``index``."""
+    return tensorflow().gather(array, index) if is_tensor(array) else array[index]
+
+
 def concatenate(arrays: Sequence[RingArray], axis: int) -> RingArray:
     """Return the arrays joined along an axis."""
     if is_tensor(arrays[0]):

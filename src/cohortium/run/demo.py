@@ -185,8 +185,8 @@ def _twin(
     parameters = logistic_parameters(study.study)
     plan = plan_dual(sum(sizes.values()), features, study.study.preparation.clip, parameters)
     owned = {name: (values[name], labels_of(training[name])) for name in values}
-    weights = train(ClearProtocol(exact=EXACT), plan, sizes, owned, HOSPITALS)
-    return np.asarray(weights)
+    told = {"bounds": HOSPITALS, "model": HOSPITALS}
+    return train(ClearProtocol(exact=EXACT), plan, sizes, owned, told)["model"]
 
 
 def _scikit_learn(

@@ -23,7 +23,7 @@ from cohortium.errors import (
     StudyError,
 )
 from cohortium.learn import Cohort as TrainingRows
-from cohortium.learn import DualPlan, LogisticParameters, plan_dual, train
+from cohortium.learn import DualParameters, DualPlan, plan_dual, train
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
 from cohortium.net import Identity, Mesh, Peer, connect, fingerprint
@@ -146,9 +146,9 @@ def study_peers(study: Study) -> list[Peer]:
     return peers
 
 
-def logistic_parameters(study: Study) -> LogisticParameters:
+def logistic_parameters(study: Study) -> DualParameters:
     """Return the study's model section as the estimator's parameters."""
-    return LogisticParameters(
+    return DualParameters(
         l2=tuple(study.model.l2),
         iterations=study.model.iterations,
         logit_bound=study.model.logit_bound,
@@ -233,7 +233,7 @@ def _train(
     watcher = timeline if busy and setup.engine == "numpy" else None
     if watcher is None:
         timeline.phase("train")
-    result: NDArray[np.float64] | None = engine.run(
-        lambda: train(protocol, plan, agreed.sizes, owned, ledger.receivers("model"), watcher)
+    results: dict[str, NDArray[np.float64]] = engine.run(
+        lambda: train(protocol, plan, agreed.sizes, owned, ledger.allowed, watcher)
     )
-    return result
+    return results.get("model")

@@ -22,8 +22,18 @@ class DisclosureLedger(Ledger):
 
     @staticmethod
     def of(study: Study) -> DisclosureLedger:
-        """Return the ledger of a study's ``[[reveal]]`` entries."""
-        return DisclosureLedger({reveal.what: reveal.to for reveal in study.reveal})
+        """Return the ledger of a study's ``[[reveal]]`` entries.
+
+        Besides, those who compute are told whether the stated bounds held: a bit for each.
+        """
+        allowed: dict[str, Sequence[str]] = {"bounds": study.with_role("compute")}
+        allowed.update({reveal.what: reveal.to for reveal in study.reveal})
+        return DisclosureLedger(allowed)
+
+    @property
+    def allowed(self) -> Mapping[str, Sequence[str]]:
+        """What may be revealed, and to whom."""
+        return {name: self.receivers(name) for name in self._allowed}
 
     def authorise(self, name: str, receivers: Sequence[str], shape: tuple[int, ...]) -> None:
         """Return if the study lists it; DisclosureError, before anything is sent, if not."""

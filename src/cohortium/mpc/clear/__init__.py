@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cohortium.errors import ParameterError
 from cohortium.mpc.periodic import PeriodicSeries
-from cohortium.mpc.protocol import Bilinear, Counters, InputRequest, Protocol, Shape
+from cohortium.mpc.protocol import Bilinear, Check, Counters, InputRequest, Protocol, Shape
 
 Array = NDArray[np.float64]
 
@@ -139,9 +139,13 @@ class ClearProtocol(Protocol):
         receivers: Sequence[str],  # noqa: ARG002
         fraction_bits: int,  # noqa: ARG002
         shape: Shape,
+        check: Check | None = None,
     ) -> Array:
         """Return the values to everybody."""
-        return value.reshape(shape)
+        values = value.reshape(shape)
+        if check is not None:
+            check(values)
+        return values
 
 
 def logistic(x: Array) -> Array:

@@ -27,11 +27,13 @@ from cohortium.mpc.dealer.shares import (
     join,
     linear_share,
     or_zeros,
+    revealed_numbers,
     split,
 )
 from cohortium.mpc.periodic import PeriodicSeries, rounded_waves
 from cohortium.mpc.protocol import (
     Bilinear,
+    Check,
     Counters,
     InputRequest,
     Ledger,
@@ -44,7 +46,6 @@ from cohortium.ring import (
     Engine,
     NumpyEngine,
     RingArray,
-    decode,
     encode,
     reshape,
     shift_left,
@@ -314,7 +315,13 @@ class ComputingParty(Protocol):
     # -- reveal --------------------------------------------------------------------------------
 
     def reveal(
-        self, name: str, value: Share, receivers: Sequence[str], fraction_bits: int, shape: Shape
+        self,
+        name: str,
+        value: Share,
+        receivers: Sequence[str],
+        fraction_bits: int,
+        shape: Shape,
+        check: Check | None = None,
     ) -> Any:
         """Send fresh shares to the receivers alone, after ledger and transcripts agree."""
         self._ledger.authorise(name, receivers, shape)
@@ -325,7 +332,9 @@ class ComputingParty(Protocol):
         zero = self._channel.share_of_zero(shape)
         fresh = zero if value.share is None else value.share + zero
         total = self._channel.reveal(f"reveal {name}", fresh, receivers)
-        return decode(total, fraction_bits) if self._channel.me in receivers else None
+        if self._channel.me not in receivers:
+            return None
+        return revealed_numbers(self._engine, total, fraction_bits, check)
 
     # -- inside --------------------------------------------------------------------------------
 

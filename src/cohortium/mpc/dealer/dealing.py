@@ -33,10 +33,12 @@ from cohortium.mpc.dealer.shares import (
     encode_input,
     join,
     or_zeros,
+    revealed_numbers,
 )
 from cohortium.mpc.periodic import PeriodicSeries, rounded_waves
 from cohortium.mpc.protocol import (
     Bilinear,
+    Check,
     Counters,
     InputRequest,
     Ledger,
@@ -49,7 +51,6 @@ from cohortium.ring import (
     Engine,
     NumpyEngine,
     RingArray,
-    decode,
     encode,
     reshape,
     shift_left,
@@ -297,6 +298,7 @@ class Dealer(Protocol):
         receivers: Sequence[str],
         fraction_bits: int,
         shape: Shape,
+        check: Check | None = None,
     ) -> Any:
         """Receive the shares where the ledger names the dealer."""
         self._ledger.authorise(name, receivers, shape)
@@ -305,7 +307,7 @@ class Dealer(Protocol):
         if self._mesh.name not in receivers:
             return None
         total = receive_reveal(self._mesh, self._roles, self._engine, name, shape)
-        return decode(total, fraction_bits)
+        return revealed_numbers(self._engine, total, fraction_bits, check)
 
     # -- inside --------------------------------------------------------------------------------
 

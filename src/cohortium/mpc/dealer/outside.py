@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from cohortium.mpc.dealer.randomness import KEY_BYTES, Stream
 from cohortium.mpc.dealer.session import Roles, UniqueNames
-from cohortium.mpc.dealer.shares import encode_input, join
+from cohortium.mpc.dealer.shares import encode_input, join, revealed_numbers
 from cohortium.mpc.periodic import PeriodicSeries
 from cohortium.mpc.protocol import (
     Bilinear,
+    Check,
     Counters,
     InputRequest,
     Ledger,
@@ -25,7 +26,7 @@ from cohortium.mpc.protocol import (
     group_by_owner,
 )
 from cohortium.net.mesh import Mesh
-from cohortium.ring import Engine, NumpyEngine, RingArray, decode
+from cohortium.ring import Engine, NumpyEngine, RingArray
 
 
 class Outsider(Protocol):
@@ -130,6 +131,7 @@ class Outsider(Protocol):
         receivers: Sequence[str],
         fraction_bits: int,
         shape: Shape,
+        check: Check | None = None,
     ) -> Any:
         """Receive the shares and add them up, where the ledger names this party."""
         self._ledger.authorise(name, receivers, shape)
@@ -137,7 +139,7 @@ class Outsider(Protocol):
         if self._mesh.name not in receivers:
             return None
         total = receive_reveal(self._mesh, self._roles, self._engine, name, shape)
-        return decode(total, fraction_bits)
+        return revealed_numbers(self._engine, total, fraction_bits, check)
 
 
 def receive_reveal(mesh: Mesh, roles: Roles, engine: Engine, name: str, shape: Shape) -> RingArray:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cohortium.errors import ParameterError
-from cohortium.mpc.protocol import InputRequest, Shape
-from cohortium.ring import Engine, RingArray, concatenate, encode, reshape
+from cohortium.mpc.protocol import Check, InputRequest, Shape
+from cohortium.ring import Engine, RingArray, concatenate, decode, encode, reshape
 
 # The owner of a public constant: everybody knows it.
 EVERYONE = -1
@@ -117,3 +118,17 @@ def split(flat: RingArray, shapes: Sequence[Shape]) -> list[RingArray]:
         pieces.append(reshape(flat[start : start + size], shape))
         start += size
     return pieces
+
+
+def revealed_numbers(
+    engine: Engine, total: RingArray, fraction_bits: int, check: Check | None
+) -> Any:
+    """Return the numbers that a receiver gets, after its check has seen them."""
+    if check is not None:
+
+        def checked(values: NDArray[np.int64]) -> NDArray[np.int64]:
+            check(decode(values, fraction_bits))
+            return values
+
+        total = engine.call(checked, [total], total.shape)
+    return decode(total, fraction_bits)

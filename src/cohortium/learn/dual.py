@@ -1,0 +1,207 @@
+"""Logistic and linear regression in the dual: two rounds an iteration, whatever the columns.
+
+Gradient descent from w = 0 stays in the row span of X: w = κ·Xᵀu. With K = κ·X·Xᵀ computed once,
+an iteration works on n numbers instead of d: open the combined point (round 1), multiply by K,
+open the logits' mask for the periodic sigmoid (round 2). Several λ, and the folds of a
+cross-validation, are columns of the same tensors; sample weights are folded into K. Formulas:
+docs/protocol.md, "Logistic regression".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cohortium.learn.dual_plan import INTERCEPT_EXPONENT, DualPlan
+from cohortium.mpc import (
+    InputRequest,
+    SecretTensor,
+    concatenate,
+    prepare,
+    secret_inputs,
+    weighted_sum,
+)
+from cohortium.mpc import Protocol as SecureProtocol
+from cohortium.mpc.functions import gram
+
+# Prepared values (samples × features); labels, 0/1 or for linear regression any numbers; and the
+# samples' weights where the plan has such.
+Cohort: TypeAlias = tuple[NDArray[np.float64], NDArray[np.int64] | NDArray[np.float64]]
+WeightedCohort: TypeAlias = tuple[
+    NDArray[np.float64], NDArray[np.int64] | NDArray[np.float64], NDArray[np.float64]
+]
+_CHECK_EVERY = 10
+
+
+class SharedRows(NamedTuple):
+    """Each owner's rows; all labels and, where the owners bring them, sample weights (n × 1)."""
+
+    blocks: Sequence[SecretTensor]
+    labels: SecretTensor
+    weights: SecretTensor | None
+
+
+class Fit(NamedTuple):
+    """Dual coefficients (n × columns), intercepts (1 × columns), and the logits of both.
+
+    ``earlier_logits`` are those of some iterations before.
+    """
+
+    dual: SecretTensor
+    intercept: SecretTensor
+    logits: SecretTensor
+    earlier_logits: Sequence[SecretTensor]
+
+
+def share_cohorts(
+    protocol: SecureProtocol,
+    plan: DualPlan,
+    sizes: Mapping[str, int],
+    owned: Mapping[str, Cohort | WeightedCohort],
+) -> SharedRows:
+    """Return all owners' rows as secret tensors; one round.
+
+    ``sizes`` is the public number of samples of each owner; ``owned`` holds the prepared values
+    and labels of the owners at this party (one in a real run, all in the clear).
+    Each owner sends 8 bytes an element to each (other) computing party.
+    """
+    parameters, loss = plan.parameters, plan.loss
+    kinds = [
+        ("values", plan.features, plan.data_bits, plan.clip),
+        ("labels", 1, loss.label_bits, loss.label_bound),
+        ("weights", 1, plan.sample_weight_bits, parameters.weight_bound),
+    ][: 3 if parameters.sample_weights else 2]
+    requests = []
+    for owner, rows in sizes.items():
+        for place, (kind, columns, bits, bound) in enumerate(kinds):
+            values = None
+            if owner in owned:
+                values = np.asarray(owned[owner][place], np.float64).reshape(-1, columns)
+            shape = (rows, columns)
+            requests.append(InputRequest(f"{kind} of {owner}", owner, values, shape, bits, bound))
+    tensors = secret_inputs(protocol, requests)
+    step = len(kinds)
+    weights = concatenate(tensors[2::step]) if parameters.sample_weights else None
+    return SharedRows(tensors[::step], concatenate(tensors[1::step]), weights)
+
+
+def gram_matrix(blocks: Sequence[SecretTensor], plan: DualPlan) -> SecretTensor:
+    """Return K = κ·X·Xᵀ at ``plan.gram_bits``: one round, the rescale's."""
+    return gram(blocks, fraction_bits=plan.gram_bits, exponent=-plan.kappa_exponent)
+
+
+def fit_dual(
+    kernel: SecretTensor,
+    labels: SecretTensor,
+    weights: SecretTensor | None,
+    plan: DualPlan,
+    on_iteration: Callable[[int], None] | None = None,
+) -> Fit:
+    """Return the dual coefficients; two rounds an iteration after the first, one for the logits.
+
+    ``kernel`` is prepared, and holds the sample weights v already. The first residual needs no
+    round: all logits are zero there. With a piecewise sigmoid an iteration takes six rounds.
+    ``on_iteration`` is told the number of iterations done.
+    """
+    loss, schedule = plan.loss, plan.schedule
+    labels = labels.lift(loss.fraction_bits - loss.label_bits)
+    past = _Past(kernel, weights, plan)
+    past.add(np.full((plan.samples, plan.columns), loss.at_zero) - labels)
+    earlier = []
+    for t in range(1, plan.iterations):
+        if on_iteration is not None:
+            on_iteration(t)
+        point, intercept = past.combined(schedule.points[t][:t], schedule.intercept_points[t][:t])
+        logits = past.logits(point, intercept)
+        if t % _CHECK_EVERY == 0:
+            earlier.append(logits)
+        past.add(loss.predict(logits) - labels)
+    if on_iteration is not None:
+        on_iteration(plan.iterations)
+    dual, intercept = past.combined(schedule.final, schedule.intercept_final)
+    return Fit(dual, intercept, past.logits(dual, intercept), earlier)
+
+
+class _Past:
+    """The residuals so far, and what follows from public combinations of them."""
+
+    def __init__(self, kernel: SecretTensor, weights: SecretTensor | None, plan: DualPlan) -> None:
+        self._kernel = kernel
+        self._weights = weights
+        self._plan = plan
+        self._residuals: list[SecretTensor] = []
+        self._sums: list[SecretTensor] = []
+
+    def add(self, residual: SecretTensor) -> None:
+        """Take the next residual; a row that takes no part in a column counts as zero there."""
+        if self._plan.trained is not None:
+            residual = residual * self._plan.trained
+        self._residuals.append(residual.with_bound(self._plan.loss.residual_bound))
+        if self._weights is None:
+            self._sums.append(self._residuals[-1].sum(0).reshape(1, self._plan.columns))
+
+    def combined(
+        self, coefficients: NDArray[np.float64], intercept_coefficients: NDArray[np.float64]
+    ) -> tuple[SecretTensor, SecretTensor]:
+        """Return dual coefficients (n × columns), opened, and intercepts (1 × columns); a round."""
+        bits = self._plan.coefficient_bits
+        dual = weighted_sum(coefficients, self._residuals, bits)
+        bound = self._plan.loss.bound * 2.0**-INTERCEPT_EXPONENT
+        if self._weights is None:
+            total = weighted_sum(intercept_coefficients, self._sums, bits, bound=bound)
+            prepare([dual])
+        else:
+            rows = weighted_sum(intercept_coefficients, self._residuals, bits)
+            prepare([dual, rows])
+            total = self._weights.T.matmul(rows, bound=bound)
+        return dual, total.times_power_of_two(INTERCEPT_EXPONENT)
+
+    def logits(self, dual: SecretTensor, intercept: SecretTensor) -> SecretTensor:
+        """Return K·u + intercept; local."""
+        # Of the bound only the sum's matters: where a part wraps around, the sum wraps back.
+        half = self._plan.loss.bound / 2
+        product = self._kernel.matmul(dual, bound=half)
+        return (product + intercept.with_bound(half)).with_bound(2 * half)
+
+
+def held_out_logits(logits: SecretTensor, plan: DualPlan) -> SecretTensor:
+    """Return each row's logits under the models that were trained without it (n × λ's); local.
+
+    Rows come fold after fold.
+    """
+    parts = []
+    for fold, rows in enumerate(plan.folds):
+        columns = slice(fold * plan.models, (fold + 1) * plan.models)
+        parts.append(logits[rows][:, columns])
+    return concatenate(parts)
+
+
+def model_weights(
+    blocks: Sequence[SecretTensor],
+    dual: SecretTensor,
+    intercept: SecretTensor,
+    weights: SecretTensor | None,
+    plan: DualPlan,
+) -> SecretTensor:
+    """Return κ·Xᵀ(v∘u) and, as the last row, the intercept: (features + 1) × columns.
+
+    Four rounds, six with sample weights v. Rounded to the plan's weight bits, so that a reveal
+    tells the model and not the lowest bits of the sums that it came from.
+    """
+    dual = dual.rescale(plan.final_bits)
+    if weights is not None:
+        dual = (dual * weights).rescale(plan.final_bits)
+    dual = dual.prepare()
+    products, start = [], 0
+    for block in blocks:
+        rows = block.shape[0]
+        products.append(block.T @ dual[start : start + rows])
+        start += rows
+    total = products[0]
+    for product in products[1:]:
+        total = total + product
+    result = total.times_power_of_two(-plan.kappa_exponent)
+    return concatenate([result.rescale(plan.weight_bits), intercept.rescale(plan.weight_bits)])

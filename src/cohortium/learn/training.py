@@ -1,0 +1,145 @@
+"""The whole of a training in the dual, from the owners' rows to what is revealed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cohortium.errors import BoundError
+from cohortium.learn.dual import (
+    Cohort,
+    Fit,
+    SharedRows,
+    WeightedCohort,
+    fit_dual,
+    gram_matrix,
+    held_out_logits,
+    model_weights,
+    share_cohorts,
+)
+from cohortium.learn.dual_plan import DualPlan
+from cohortium.learn.evaluation import LARGER_IS_BETTER, evaluate
+from cohortium.learn.guard import within
+from cohortium.learn.selection import best
+from cohortium.learn.weighting import class_balance, sample_weights, trace, weighted_kernel
+from cohortium.mpc import Protocol as SecureProtocol
+from cohortium.mpc import SecretTensor, concatenate, prepare
+
+BOUNDS = "bounds"
+MODEL = "model"
+
+
+class Watcher(Protocol):
+    """Is told how a training gets on; for progress bars and timings."""
+
+    def phase(self, name: str) -> None:
+        """Take note that the named phase begins."""
+
+    def iteration(self, done: int) -> None:
+        """Take note that so many iterations are done."""
+
+
+def train(
+    protocol: SecureProtocol,
+    plan: DualPlan,
+    sizes: Mapping[str, int],
+    owned: Mapping[str, Cohort | WeightedCohort],
+    disclosures: Mapping[str, Sequence[str]],
+    watcher: Watcher | None = None,
+    *,
+    choose: str | None = None,
+) -> dict[str, NDArray[np.float64]]:
+    """Return what is revealed to this party, by name.
+
+    ``disclosures`` names what is computed and revealed, and to whom; the ledger must list it too:
+    "bounds" (1 for each statement that held), "model" ((features + 1) × λ's, intercept last; with
+    ``choose`` × 1, the model of the λ with the best held-out value of that metric, which itself
+    stays secret), and with folds any metric's name (one value for each λ). The protocol's parties
+    all call this with the same arguments, ``owned`` apart. Raises BoundError at those who are told
+    of a statement that did not hold, before anything else is revealed.
+    """
+    enter = watcher.phase if watcher is not None else lambda _name: None
+    enter("share")
+    rows = share_cohorts(protocol, plan, sizes, owned)
+    enter("Gram matrix")
+    kernel = gram_matrix(rows.blocks, plan)
+    weights = sample_weights(rows.labels, rows.weights, plan)
+    if weights is not None:
+        kernel = weighted_kernel(kernel, weights, plan)
+    kernel = kernel.prepare()
+    enter("iterations")
+    on_iteration = watcher.iteration if watcher is not None else None
+    fit = fit_dual(kernel, rows.labels, weights, plan, on_iteration)
+    enter("check")
+    received: dict[str, NDArray[np.float64] | None] = {}
+    received[BOUNDS] = _check(_statements(kernel, rows, fit, plan), disclosures[BOUNDS])
+    on_all = slice(len(plan.folds) * plan.models, None)
+    dual, intercept = fit.dual[:, on_all], fit.intercept[:, on_all]
+    if plan.folds:
+        enter("evaluate")
+        names = [name for name in disclosures if name not in (BOUNDS, MODEL)]
+        wanted = [*names, choose] if choose and choose not in names else names
+        metrics = _evaluate(rows, fit, plan, wanted)
+        for name in names:
+            received[name] = metrics[name].reveal(name, disclosures[name])
+        if choose is not None:
+            signed = metrics[choose] if choose in LARGER_IS_BETTER else -metrics[choose]
+            # Of equals the strongest regularisation.
+            preference = np.argsort(plan.parameters.l2)[::-1]
+            chosen = best(signed, [int(place) for place in preference])
+            column = chosen.reshape(plan.models, 1)
+            prepare([dual, intercept, column])
+            dual, intercept = dual @ column, intercept @ column
+    if MODEL in disclosures:
+        enter("reveal")
+        result = model_weights(rows.blocks, dual, intercept, weights, plan)
+        received[MODEL] = result.reveal(MODEL, disclosures[MODEL])
+    return {name: values for name, values in received.items() if values is not None}
+
+
+def _statements(
+    kernel: SecretTensor, rows: SharedRows, fit: Fit, plan: DualPlan
+) -> dict[str, tuple[SecretTensor, float]]:
+    """Return what was taken for granted, in words: a tensor, and what it must not exceed."""
+    parameters = plan.parameters
+    logits = concatenate([fit.logits, *fit.earlier_logits])
+    statements = {
+        f"no logit exceeds logit_bound = {plan.logit_bound:g}": (logits, plan.logit_bound)
+    }
+    if parameters.class_weight == "balanced":
+        bound = parameters.weight_bound
+        statements[f"no class weight exceeds weight_bound = {bound:g}"] = (
+            class_balance(rows.labels),
+            plan.samples * (1 - 1 / bound),
+        )
+        statements["the rows of both classes are about as long"] = (trace(kernel), plan.most_trace)
+    return statements
+
+
+def _check(
+    statements: Mapping[str, tuple[SecretTensor, float]], receivers: Sequence[str]
+) -> NDArray[np.float64] | None:
+    def check(held: NDArray[np.float64]) -> None:
+        broken = [what for what, bit in zip(statements, held, strict=True) if not bit]
+        if broken:
+            raise BoundError(
+                f"The training took for granted that {'; that '.join(broken)}. That was not so: "
+                "its result would be wrong, and nothing of it was revealed.",
+                remedy="State a larger logit_bound or weight_bound in the study, or a larger l2, "
+                "and train again.",
+            )
+
+    bits = [within(tensor, bound).reshape(1) for tensor, bound in statements.values()]
+    return concatenate(bits).reveal(BOUNDS, receivers, check)
+
+
+def _evaluate(
+    rows: SharedRows, fit: Fit, plan: DualPlan, names: Sequence[str]
+) -> dict[str, SecretTensor]:
+    order = np.concatenate(plan.folds)
+    ends = np.cumsum([len(fold) for fold in plan.folds])
+    folds = np.split(np.arange(len(order)), ends[:-1])
+    return evaluate(held_out_logits(fit.logits, plan), rows.labels[order], folds, names)

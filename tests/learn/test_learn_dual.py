@@ -1,0 +1,167 @@
+"""Weights, sigmoids and linear regression in the dual, against scikit-learn on the pooled data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from learn_trainings import DISCLOSURES, Samples, made_up, real_samples, train_clear, train_secure
+from mpc_parties import names_of, run_parties
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from cohortium.errors import BoundError, ParameterError, PeerAbortedError
+from cohortium.learn import DualParameters, plan_dual, train, weighting
+from cohortium.learn.losses import SIGMOIDS
+
+
+def difference(got, expected):
+    return np.abs(got - expected).max() / np.abs(expected).max()
+
+
+def scikit_learn(samples, l2, **options):
+    strength = 1 / (len(samples.labels) * l2)
+    model = LogisticRegression(C=strength, max_iter=20_000, tol=1e-10, **options)
+    model.fit(samples.values, samples.labels, options.pop("sample_weight", None))
+    return np.append(model.coef_[0], model.intercept_[0])
+
+
+@pytest.fixture(scope="module")
+def mesothelioma(shared) -> Samples:
+    return real_samples(shared("gordon2002"), "label", "mesothelioma")
+
+
+@pytest.mark.parametrize("computing", [2, 3])
+@pytest.mark.parametrize(
+    ("weights", "theirs"),
+    [(None, None), ("balanced", "balanced"), ((1.0, 3.5), {0: 1.0, 1: 3.5})],
+)
+def test_class_weights_on_real_data(mesothelioma, weights, theirs, computing):
+    """17 % of one class; coefficients and intercept are scikit-learn's to 1 %."""
+    plan = mesothelioma.plan(iterations=200, l2=(10.0,), class_weight=weights)
+    got = train_secure(plan, mesothelioma.divided(2), computing)
+    assert difference(got[:, 0], scikit_learn(mesothelioma, 10.0, class_weight=theirs)) <= 0.01
+    assert difference(got, train_clear(plan, mesothelioma.divided(2))) <= 0.005
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+def test_sample_weights(class_weight, computing):
+    samples = made_up(60, 30, seed=2)
+    given = np.random.default_rng(0).uniform(0, 3, 60)
+    plan = samples.plan(
+        iterations=300,
+        l2=(0.1,),
+        class_weight=class_weight,
+        sample_weights=True,
+        weight_bound=4.0,
+    )
+    owned = {
+        name: (values, labels, given[:20] if name == "p0" else given[20:])
+        for name, (values, labels) in samples.divided(2).items()
+    }
+    got = train_secure(plan, owned, computing)
+    model = LogisticRegression(
+        C=1 / (60 * 0.1), max_iter=20_000, tol=1e-10, class_weight=class_weight
+    ).fit(samples.values, samples.labels, given)
+    assert difference(got[:, 0], np.append(model.coef_[0], model.intercept_[0])) <= 0.01
+
+
+def test_weights_of_many_samples_take_no_table(monkeypatch):
+    """From 4,096 samples on the weights are computed; here from 16 on."""
+    monkeypatch.setattr(weighting, "MOST_PLACES", 16)
+    samples = made_up(70, 40, seed=3)
+    samples.labels[:40] = 0
+    plan = samples.plan(iterations=60, l2=(1.0,), class_weight="balanced")
+    got = train_secure(plan, samples.divided(2))
+    assert difference(got, train_clear(plan, samples.divided(2))) <= 0.005
+
+
+@pytest.mark.parametrize("kind", SIGMOIDS)
+def test_sigmoids_by_name(kind):
+    """The secure training is its twin's with the same pieces, or for the periodic one exact."""
+    samples = made_up(40, 60, seed=4)
+    plan = samples.plan(iterations=40, l2=(0.5, 2.0), sigmoid=kind)
+    expected = train_clear(plan, samples.divided(2))
+    for computing in (2, 3):
+        assert difference(train_secure(plan, samples.divided(2), computing), expected) <= 0.005
+    exact = train_clear(samples.plan(iterations=40, l2=(0.5, 2.0)), samples.divided(2))
+    assert (difference(expected, exact) > 0.01) == (kind != "periodic")
+
+
+@pytest.mark.parametrize("kind", ["periodic", "hong5"])
+def test_rounds_of_an_iteration(kind, computing):
+    samples = made_up(12, 8)
+    sizes = {name: len(labels) for name, (_, labels) in samples.divided(2).items()}
+    rounds = []
+    for iterations in (4, 7):
+        plan = samples.plan(iterations=iterations, sigmoid=kind, class_weight="balanced")
+
+        def program(protocol, me, plan=plan):
+            owned = samples.divided(2)
+            mine = {me: owned[me]} if me in owned else {}
+            train(protocol, plan, sizes, mine, DISCLOSURES)
+            return protocol.counters.rounds
+
+        rounds.append(run_parties(program, computing)["p0"])
+    assert rounds[1] - rounds[0] == 3 * (2 if kind == "periodic" else 6)
+
+
+@pytest.mark.parametrize("computing", [2, 3, 4])
+def test_ridge_regression(computing):
+    samples = made_up(50, 80, seed=5)
+    values = samples.values
+    target = 0.3 * values[:, :5].sum(1) + 2.0 + np.random.default_rng(1).normal(0, 0.1, 50)
+    samples = Samples(values, target, values, target)
+    plan = samples.plan(kind="linear", iterations=250, l2=(0.5, 5.0), logit_bound=16.0)
+    got = train_secure(plan, samples.divided(2), computing)
+    for column, l2 in enumerate((0.5, 5.0)):
+        model = Ridge(alpha=50 * l2).fit(values, target)
+        expected = np.append(model.coef_, model.intercept_)
+        assert difference(got[:, column], expected) <= 0.005
+
+
+def test_a_logit_beyond_the_stated_bound_is_an_error_and_no_model():
+    samples = made_up(16, 30)
+    plan = samples.plan(iterations=30, l2=(0.001,), logit_bound=1.0)
+    sizes = {name: len(labels) for name, (_, labels) in samples.divided(2).items()}
+    got = {}
+
+    def program(protocol, me):
+        owned = samples.divided(2)
+        mine = {me: owned[me]} if me in owned else {}
+        told = DISCLOSURES | {"model": [*names_of(2), "guest"]}
+        got[me] = train(protocol, plan, sizes, mine, told)
+
+    out = run_parties(program, 2, outsiders=["guest"], fail=True)
+    assert not any(got.values())
+    for name in names_of(2):
+        assert isinstance(out.errors[name], BoundError)
+        assert "logit_bound = 1" in str(out.errors[name])
+    assert isinstance(out.errors["guest"], PeerAbortedError)
+
+
+def test_a_class_weight_beyond_the_stated_bound_is_an_error():
+    samples = made_up(40, 10)
+    samples.labels[:] = 0
+    samples.labels[:2] = 1
+    plan = samples.plan(iterations=5, class_weight="balanced", weight_bound=5.0)
+    with pytest.raises(BoundError, match="weight_bound = 5"):
+        train_secure(plan, samples.divided(2))
+    with pytest.raises(BoundError, match="weight_bound = 5"):
+        train_clear(plan, samples.divided(2))
+    samples.labels[:6] = 1
+    train_secure(plan, samples.divided(2))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"kind": "poisson"},
+        {"sigmoid": "tanh"},
+        {"class_weight": (1.0, 20.0)},
+        {"class_weight": (-1.0, 1.0)},
+        {"kind": "linear", "class_weight": "balanced"},
+    ],
+)
+def test_parameters_that_contradict_each_other(wrong):
+    with pytest.raises(ParameterError) as caught:
+        plan_dual(10, 5, 8.0, DualParameters(**wrong))
+    assert caught.value.remedy
