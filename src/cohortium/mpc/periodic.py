@@ -11,7 +11,7 @@ comparison and no truncation is needed to evaluate sin and cos of it (docs/proto
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -22,8 +22,12 @@ from cohortium.errors import ParameterError
 
 _GRID = 1 << 14
 _MOST_HARMONICS = 512
-# Elements of which all harmonics are worked on at once: they stay in the processor's cache.
-_CHUNK = 1024
+# Values of which all harmonics are worked on at once: they stay in the processor's cache. Parties
+# must agree on it, for dealt values come in this order.
+PIECE = 1024
+# Added to a float below 2^51 it rounds to the nearest integer, ties to even.
+_TO_INTEGER = 1.5 * 2.0**52
+_TO_INTEGER_BITS = np.float64(_TO_INTEGER).view(np.int64)
 # The series' own error is the same at every call, so it adds up over a training's iterations;
 # rounding is random and averages out. A few more harmonics make the first negligible.
 _SERIES_PART = 1 / 50
@@ -204,34 +208,48 @@ def _coefficients(
 def rounded_waves(
     values: NDArray[np.int64],
     modulus_bits: int,
-    amplitudes: NDArray[np.float64],
+    harmonics: int,
     *,
-    quarter_turn: bool = False,
-) -> NDArray[np.int64]:
-    """Return amplitude_j · exp(i·(2j + 1)·θ) rounded to integers, harmonics × 2n.
+    factor: complex = 1,
+    amplitudes: NDArray[np.float64] | None = None,
+) -> Iterator[NDArray[np.int64]]:
+    """Yield amplitude_j · factor · exp(i·(2j + 1)·θ) rounded to integers, piece by piece.
 
-    θ = 2π·(value mod 2^modulus_bits) / 2^modulus_bits; real and imaginary parts alternate. With
-    ``quarter_turn`` the waves are multiplied by i. Then the sum over a row's products of one
-    party's waves at δ and the other's, turned, at r is Σ amplitude·sin((2j + 1)(θ_δ − θ_r)).
+    θ = 2π·(value mod 2^modulus_bits) / 2^modulus_bits. Each piece is a fresh array, harmonics ×
+    2·(the next at most PIECE values); real and imaginary parts alternate. With a factor of i on
+    one side, the sum over a piece's products of one party's waves at δ and the other's at r is
+    Σ amplitude·sin((2j + 1)(θ_δ − θ_r)).
 
-    The harmonics come by recurrence, several times faster than a cosine of each multiple. Always
-    computed by NumPy, on either engine: all parties' rounding must agree to the last bit.
+    The harmonics come by doubling: the second half is the first times a power of the wave, several
+    times faster than a cosine of each multiple. Always computed by NumPy, on either engine: all
+    parties' rounding must agree to the last bit.
     """
     low = values if modulus_bits == 64 else values & ((1 << modulus_bits) - 1)
     angle = low.view(np.uint64) * (2 * math.pi / 2.0**modulus_bits)
-    rounded = np.empty((len(amplitudes), 2 * values.size), np.int64)
-    for start in range(0, values.size, _CHUNK):
-        piece = angle[start : start + _CHUNK]
-        waves = np.empty((len(amplitudes), piece.size), np.complex128)
+    for start in range(0, values.size, PIECE):
+        piece = angle[start : start + PIECE]
+        waves = np.empty((harmonics, piece.size), np.complex128)
         np.cos(piece, out=waves[0].real)
         np.sin(piece, out=waves[0].imag)
         step = waves[0] * waves[0]
-        if quarter_turn:
-            waves[0] *= 1j
-        for index in range(1, len(amplitudes)):
-            np.multiply(waves[index - 1], step, out=waves[index])
+        waves[0] *= factor
+        done = 1
+        while done < harmonics:
+            more = min(done, harmonics - done)
+            np.multiply(waves[:more], step, out=waves[done : done + more])
+            step *= step
+            done += more
         parts = waves.view(np.float64)
-        parts *= amplitudes[:, None]
-        np.rint(parts, out=parts)
-        np.copyto(rounded[:, 2 * start : 2 * (start + piece.size)], parts, casting="unsafe")
-    return rounded
+        if amplitudes is not None:
+            parts *= amplitudes[:, None]
+        # What np.rint and a conversion give, at a third of their cost: in [2^52, 2^53) the floats
+        # are the integers, and so are their bits but for a constant.
+        parts += _TO_INTEGER
+        rounded = parts.view(np.int64)
+        rounded -= _TO_INTEGER_BITS
+        yield rounded
+
+
+def piece_shapes(size: int, harmonics: int) -> list[tuple[int, int]]:
+    """Return the shapes of the pieces of ``rounded_waves`` for ``size`` values."""
+    return [(harmonics, 2 * min(PIECE, size - start)) for start in range(0, size, PIECE)]

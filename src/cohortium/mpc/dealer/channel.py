@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,6 +131,32 @@ class Channel:
             return self._stream.take_octets(shape)
         expected = {self._dealer: (np.dtype(np.uint8), shape)}
         return self._mesh.exchange(label, {}, expected)[self._dealer]
+
+    def with_dealt(
+        self,
+        gate: str,
+        shapes: Sequence[Shape],
+        function: Callable[[NDArray[np.int64], Iterable[NDArray[np.int64]]], NDArray[np.int64]],
+        flat: RingArray,
+    ) -> RingArray:
+        """Return function(flat, the dealt values in pieces of these shapes), of flat's shape.
+
+        For dealt values that are used once: a piece of the stream is made when its turn comes, and
+        is still in the processor's cache when it is used. No round.
+        """
+        label = self._label(gate + " dealt")
+
+        def receive(array: NDArray[np.int64]) -> NDArray[np.int64]:
+            if not self._is_last:
+                sizes = [math.prod(shape) for shape in shapes]
+                drawn = map(self._stream.take, sizes)
+                return function(array, map(np.reshape, drawn, shapes))
+            size = sum(math.prod(shape) for shape in shapes)
+            expected = {self._dealer: (np.dtype(np.int64), (size,))}
+            received = self._mesh.exchange(label, {}, expected)[self._dealer]
+            return function(array, split(received, shapes))
+
+        return self._engine.call(receive, [flat], flat.shape)
 
     def share_inputs(
         self, label: str, mine: RingArray | None, senders: Mapping[str, int]

@@ -30,7 +30,8 @@ from cohortium.mpc.dealer.shares import (
     revealed_numbers,
     split,
 )
-from cohortium.mpc.periodic import PeriodicSeries, rounded_waves
+from cohortium.mpc.dealer.waving import evaluate_series
+from cohortium.mpc.periodic import PeriodicSeries
 from cohortium.mpc.protocol import (
     Bilinear,
     Check,
@@ -51,7 +52,6 @@ from cohortium.ring import (
     shift_left,
     shift_right_logical,
     sign_bit,
-    sum_over,
     weighted_sum,
 )
 from cohortium.ring.fixed import VALUE_BITS
@@ -268,22 +268,9 @@ class ComputingParty(Protocol):
             series.shift,
             series.harmonics,
         )
-        size, rows = math.prod(value.shape), series.harmonics
-        modulus_bits = fraction_bits + series.period_bits
-        masked = reshape(self._share(value), (-1,)) + self._channel.draw(size)
-        delta = self._channel.open("periodic", masked, bits=modulus_bits)
-        amplitudes = series.sines * 2.0**series.public_bits
-        shift = round(series.shift * 2.0**fraction_bits)
-
-        def waves(opened: NDArray[np.int64]) -> NDArray[np.int64]:
-            return rounded_waves(opened + shift, modulus_bits, amplitudes)
-
-        public = self._engine.call(waves, [delta], (rows, 2 * size))
-        (dealt,) = self._channel.dealt("periodic", [(rows, 2 * size)])
-        result = sum_over(reshape(sum_over(public * dealt, 0), (size, 2)), 1)
-        if self._index == 0:
-            result = result + round(series.constant * 2.0**series.fraction_bits)
-        return Share(value.shape, reshape(result, value.shape))
+        return evaluate_series(
+            self._channel, self._engine, value, series, fraction_bits, first=self._index == 0
+        )
 
     def compare(
         self,

@@ -35,7 +35,8 @@ from cohortium.mpc.dealer.shares import (
     or_zeros,
     revealed_numbers,
 )
-from cohortium.mpc.periodic import PeriodicSeries, rounded_waves
+from cohortium.mpc.dealer.waving import deal_series
+from cohortium.mpc.periodic import PeriodicSeries
 from cohortium.mpc.protocol import (
     Bilinear,
     Check,
@@ -242,17 +243,7 @@ class Dealer(Protocol):
 
     def periodic(self, value: Mask, series: PeriodicSeries, fraction_bits: int) -> Mask:
         """Deal sines and cosines of the mask's odd multiples (protocol.md, "Periodic gate")."""
-        self._channel.step()
-        size, rows = math.prod(value.shape), series.harmonics
-        modulus_bits = fraction_bits + series.period_bits
-        mask = self._channel.fresh_mask(size)
-
-        amplitudes = np.full(rows, 2.0**series.dealt_bits)
-
-        def waves(masks: NDArray[np.int64]) -> NDArray[np.int64]:
-            return rounded_waves(masks, modulus_bits, amplitudes, quarter_turn=True)
-
-        self._channel.deal("periodic", [self._engine.call(waves, [mask], (rows, 2 * size))])
+        deal_series(self._channel, series, fraction_bits, value.shape)
         return Mask(value.shape)
 
     def compare(

@@ -6,7 +6,7 @@ The twin of ``channel``: it takes the same positions of the same streams, and co
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,32 @@ class DealingChannel:
         for stream in self._streams[:-1]:
             rest = rest - self._take(stream, size)
         self.send(label, rest, [self._last])
+
+    def deal_pieces(
+        self,
+        gate: str,
+        pieces: Callable[[NDArray[np.int64]], Iterator[NDArray[np.int64]]],
+        mask: RingArray,
+        size: int,
+    ) -> None:
+        """Share the values that ``pieces`` makes of a mask, ``size`` in all.
+
+        As ``deal``, while a piece is in the processor's cache.
+        """
+        label = f"{self.step()} {gate} dealt"
+
+        def missing(masks: NDArray[np.int64]) -> NDArray[np.int64]:
+            rest = np.empty(size, np.int64)
+            start = 0
+            for piece in pieces(masks):
+                values, stop = piece.reshape(-1), start + piece.size
+                for stream in self._streams[:-1]:
+                    values -= stream.take(piece.size)
+                rest[start:stop] = values
+                start = stop
+            return rest
+
+        self.send(label, self._engine.call(missing, [mask], (size,)), [self._last])
 
     def send(self, label: str, array: RingArray, receivers: Sequence[str]) -> None:
         """Send an array to each of the receivers."""
