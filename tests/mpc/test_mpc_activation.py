@@ -12,6 +12,7 @@ from scipy.special import ndtr
 from cohortium.errors import FixedPointOverflowError, ParameterError
 from cohortium.mpc.functions import periodic, probit, sigmoid, softplus, tanh
 from cohortium.mpc.functions.activation import sigmoid_series, tanh_series
+from cohortium.mpc.periodic import piece_shapes, rounded_waves
 
 FUNCTIONS = {
     "sigmoid": (sigmoid, lambda x: 1 / (1 + np.exp(-x))),
@@ -134,6 +135,29 @@ def test_a_series_knows_its_error_and_period(make, bound):
     assert 4 * bound <= 2.0**series.period_bits < 64 * bound
     assert series.harmonics <= 32 * max(1, bound / 8)
     assert series.largest == pytest.approx(np.abs(function(x)).max(), abs=1e-6)
+
+
+def test_the_last_coefficient_takes_up_what_is_left_out():
+    series = sigmoid_series(32.0, 2e-3)
+    assert series.harmonics == 30
+    # Larger than a geometric continuation of those before it.
+    before, last = series.sines[-2:]
+    assert last > 1.5 * before * before / series.sines[-3]
+
+
+@pytest.mark.parametrize("size", [0, 1, 1023, 1024, 1025, 2500])
+@pytest.mark.parametrize("harmonics", [1, 2, 7])
+def test_waves_are_rounded_multiples_of_the_angle(size, harmonics):
+    values = np.random.default_rng(size).integers(-(2**62), 2**62, size)
+    amplitudes = np.linspace(900.0, 1.0, harmonics)
+    pieces = list(rounded_waves(values, 40, harmonics, factor=1j, amplitudes=amplitudes))
+    assert [piece.shape for piece in pieces] == piece_shapes(size, harmonics)
+    angle = 2 * math.pi * (values % 2**40) / 2.0**40
+    for j, amplitude in enumerate(amplitudes):
+        got = np.concatenate([piece[j] for piece in pieces] or [np.empty(0, np.int64)])
+        want = 1j * amplitude * np.exp(1j * (2 * j + 1) * angle)
+        assert np.abs(got[::2] - want.real).max(initial=0) <= 0.5 + 1e-6
+        assert np.abs(got[1::2] - want.imag).max(initial=0) <= 0.5 + 1e-6
 
 
 @pytest.mark.parametrize("error", [0, 1e-7, 0.5, -1, math.nan])

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
 KEY_BYTES = 32
-_ZEROS = bytes(1 << 18)
+_ZEROS = bytes(1 << 16)
 
 
 def derive_key(key: bytes, *purpose: bytes) -> bytes:
