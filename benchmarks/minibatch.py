@@ -108,17 +108,20 @@ def run_party(settings: dict[str, Any]) -> None:
     def program() -> None:
         protocol = start(mesh, ROLES, DisclosureLedger({"model": NAMES[:2]}))
         batches = share_rows(protocol, plan, sizes, owned)
-        before, began = protocol.counters.rounds, time.perf_counter()
+        before, began, used = protocol.counters.rounds, time.perf_counter(), time.process_time()
         if settings["profile"] == name:
             profile.enable()
         weights = fit_primal(batches, plan)
         profile.disable()
-        seconds, rounds = time.perf_counter() - began, protocol.counters.rounds - before
+        seconds, used = time.perf_counter() - began, time.process_time() - used
+        rounds = protocol.counters.rounds - before
         revealed = weights.reveal("model", NAMES[:2])
         difference = 0.0
         if revealed is not None:
             difference = float(np.abs(plan.unscaled(revealed)[:, 0] - expected).max())
-        results.append({"seconds": seconds, "rounds": rounds, "difference": difference})
+        results.append(
+            {"seconds": seconds, "used": used, "rounds": rounds, "difference": difference}
+        )
 
     for mesh in meshes(settings):
         with mesh:
@@ -147,11 +150,16 @@ def show(parties: list[Any]) -> None:
         facts["steps"] / max(run["seconds"] for run in pair)
         for pair in zip(*(party["runs"] for party in parties[:2]), strict=True)
     ]
+    used = [
+        statistics.median(run["used"] for run in party["runs"]) / facts["steps"] * 1e6
+        for party in parties
+    ]
     difference = max(run["difference"] for party in parties[:2] for run in party["runs"])
     print(
         f"{facts['features']:>9} {facts['batch']:>6} {statistics.median(runs):>15.0f} "
         f"{min(runs):>7.0f}–{max(runs):<6.0f} {facts['runs'][0]['rounds']:>6} "
-        f"{facts['harmonics']:>10} {facts['largest']:>15.2f}  {difference:.1e}",
+        f"{facts['harmonics']:>10} {facts['largest']:>15.2f}  {difference:.1e} ",
+        " / ".join(f"{each:.0f}" for each in used),
         flush=True,
     )
 

@@ -32,11 +32,11 @@ Rows: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64] | NDArray[np.in
 
 
 class Batch(NamedTuple):
-    """One batch's scaled rows (rows × features + 1), −Xᵀ, and labels negated (rows × 1)."""
+    """One batch's scaled rows X (rows × features + 1), η/(B·σ²)·Xᵀ, and labels (rows × 1)."""
 
     values: SecretTensor
-    minus_transposed: SecretTensor
-    minus_labels: SecretTensor
+    stepping: SecretTensor
+    labels: SecretTensor
 
 
 class Batches:
@@ -46,8 +46,7 @@ class Batches:
         # The first rows follow the last ones once more, so that every batch is one slice: a view.
         again = np.arange(plan.samples + plan.batch - 1) % plan.samples
         self._plan = plan
-        self._values, self._minus_labels = values[again], -labels[again]
-        self._minus_transposed = -self._values.T
+        self._values, self._labels = values[again], labels[again]
         self._made: dict[int, Batch] = {}
         self.protocol = values.protocol
 
@@ -56,9 +55,9 @@ class Batches:
         first = self._plan.start(step)
         if first not in self._made:
             rows = slice(first, first + self._plan.batch)
-            self._made[first] = Batch(
-                self._values[rows], self._minus_transposed[:, rows], self._minus_labels[rows]
-            )
+            values = self._values[rows]
+            stepping = values.T.times_power_of_two(-self._plan.step_exponent)
+            self._made[first] = Batch(values, stepping, self._labels[rows])
         return self._made[first]
 
 
@@ -120,11 +119,12 @@ def fit_primal(
     weights = before = constant(batches.protocol, zeros, plan.working_bits).with_bound(largest)
     for step in range(1, plan.parameters.steps + 1):
         batch = batches.of(step - 1)
-        descent = batch.minus_transposed @ residuals(batch, weights, plan)
-        kept = weighted_sum(
-            plan.carried, [weights, before][: len(plan.carried)], plan.coefficient_bits
-        )
-        moved = kept + descent.times_power_of_two(-plan.step_exponent)
+        change = batch.stepping @ residuals(batch, weights, plan)
+        kept = weights
+        if plan.carried is not None:
+            terms = [weights, before][: len(plan.carried)]
+            kept = weighted_sum(plan.carried, terms, plan.coefficient_bits)
+        moved = kept - change
         last = step == plan.parameters.steps
         moved = moved.rescale(plan.weight_bits if last else plan.working_bits)
         before, weights = weights, moved.with_bound(largest)
@@ -140,9 +140,9 @@ def residuals(batch: Batch, weights: SecretTensor, plan: PrimalPlan) -> SecretTe
     """
     logits = batch.values.matmul(weights, bound=plan.parameters.logit_bound)
     if plan.series is None:
-        return (logits + batch.minus_labels).rescale(plan.residual_bits)
+        return (logits - batch.labels).rescale(plan.residual_bits)
     # The labels are bits, so they add nothing to how far a residual may be off.
-    return (periodic(logits, plan.series) + batch.minus_labels).with_bound(1 + plan.series.error)
+    return (periodic(logits, plan.series) - batch.labels).with_bound(1 + plan.series.error)
 
 
 def train_primal(

@@ -40,7 +40,7 @@ class PrimalPlan:
     Step t takes ``batch`` rows of ``row_order`` from row t · batch on, and starts over where they
     end. ``scale`` is σ, and the gradient is multiplied by 2^−``step_exponent``; ``series`` is None
     for linear regression. ``carried`` multiplies a step's weights and, with momentum, those of the
-    step before: 1 or 2 × (features + 1) × 1, the intercept last.
+    step before: 1 or 2 × (features + 1) × 1, the intercept last; None where they stay as they are.
     """
 
     parameters: PrimalParameters
@@ -53,7 +53,7 @@ class PrimalPlan:
     data_bits: int
     residual_bits: int
     series: PeriodicSeries | None
-    carried: NDArray[np.float64]
+    carried: NDArray[np.float64] | None
     working_bits: int = _WORKING_BITS
     coefficient_bits: int = _COEFFICIENT_BITS
     weight_bits: int = _REVEALED_BITS
@@ -128,7 +128,7 @@ def plan_primal(
     # What the sum of a step may come to: the weights carried over, and the step.
     data_bound = scale * max(clip, 1.0)
     gradient_bound = data_bound * residual_bound * batch
-    kept_bound = float(np.abs(carried).sum(0).max()) * parameters.weight_bound / scale
+    kept_bound = (1.0 + 2 * parameters.momentum) * parameters.weight_bound / scale
     reached = kept_bound + gradient_bound * 2.0**-step_exponent
     room = _ROOM - math.log2(reached)
     data_bits = math.floor(
@@ -164,9 +164,11 @@ def plan_primal(
     )
 
 
-def _carried(features: int, parameters: PrimalParameters) -> NDArray[np.float64]:
+def _carried(features: int, parameters: PrimalParameters) -> NDArray[np.float64] | None:
     """Return the factors of a step's weights and of those before; the intercept does not decay."""
     momentum = parameters.momentum
+    if not momentum and not parameters.l2:
+        return None
     factors = np.full((2, features + 1 if parameters.l2 else 1, 1), -momentum)
     factors[0] = 1.0 + momentum
     if parameters.l2:

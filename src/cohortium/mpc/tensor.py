@@ -8,7 +8,8 @@ before anything is sent, what would not fit; the message names the two remedies.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,17 +69,14 @@ class SecretTensor:
         return self._same(self.protocol.linear(lambda a: -a, [self.value], self.shape))
 
     def __add__(self, other: SecretTensor | ArrayLike) -> SecretTensor:
-        x, y = _aligned(self, self._lifted_constant(other))
-        shape = _broadcast(x, y, "add")
-        bound = x.bound + y.bound
-        check_fits(f"adding {_of(x)} and {_of(y)}", x.fraction_bits, bound)
-        value = x.protocol.linear(lambda a, b: a + b, [x.value, y.value], shape)
-        return SecretTensor(x.protocol, value, shape, x.fraction_bits, bound)
+        return self._sum(operator.add, self._lifted_constant(other), "adding {} and {}")
 
     __radd__ = __add__
 
     def __sub__(self, other: SecretTensor | ArrayLike) -> SecretTensor:
-        return self + (-other if isinstance(other, SecretTensor) else -np.asarray(other))
+        if not isinstance(other, SecretTensor):
+            return self + -np.asarray(other)
+        return self._sum(operator.sub, other, "subtracting from {} {}")
 
     def __rsub__(self, other: ArrayLike) -> SecretTensor:
         return -self + other
@@ -104,7 +102,7 @@ class SecretTensor:
         shape = np.broadcast_to(np.int8(0), self.shape).sum(axis).shape
         terms = math.prod(self.shape) // max(1, math.prod(shape))
         bound = self.bound * terms
-        check_fits(f"summing {_of(self)} over {terms} terms", self.fraction_bits, bound)
+        check_fits(f"summing {{}} over {terms} terms", self.fraction_bits, bound, self)
         value = self.protocol.linear(lambda a: sum_over(a, axis), [self.value], shape)
         return SecretTensor(self.protocol, value, shape, self.fraction_bits, bound)
 
@@ -125,7 +123,7 @@ class SecretTensor:
                 f"lift takes a number of bits of 0 or more, not {bits}.",
                 remedy="To lose fraction bits use rescale.",
             )
-        check_fits(f"lifting {_of(self)} by {bits} bits", self.fraction_bits + bits, self.bound)
+        check_fits(f"lifting {{}} by {bits} bits", self.fraction_bits + bits, self.bound, self)
         value = self.protocol.scale_by_power_of_two(self.value, bits, encoded=True)
         return SecretTensor(self.protocol, value, self.shape, self.fraction_bits + bits, self.bound)
 
@@ -202,6 +200,14 @@ class SecretTensor:
 
     # -- inside --------------------------------------------------------------------------------
 
+    def _sum(self, function: Callable[..., Any], other: SecretTensor, what: str) -> SecretTensor:
+        x, y = _aligned(self, other)
+        shape = _broadcast(x, y, function.__name__)
+        bound = x.bound + y.bound
+        check_fits(what, x.fraction_bits, bound, x, y)
+        value = x.protocol.linear(function, [x.value, y.value], shape)
+        return SecretTensor(x.protocol, value, shape, x.fraction_bits, bound)
+
     def _same(self, value: Value) -> SecretTensor:
         return SecretTensor(self.protocol, value, self.shape, self.fraction_bits, self.bound)
 
@@ -222,7 +228,7 @@ class SecretTensor:
         # A small factor may be rounded up to nearly twice its size, and that is what multiplies.
         bound = self.bound * _largest(np.rint(factor * 2.0**bits)) * 2.0**-bits * terms
         total = self.fraction_bits + bits
-        check_fits(f"{operation.name} of {_of(self)} by a public factor", total, bound)
+        check_fits(f"{operation.name} of {{}} by a public factor", total, bound, self)
         value = self.protocol.multiply_public(operation, self.value, factor, bits, shape)
         return SecretTensor(self.protocol, value, shape, total, bound)
 
@@ -236,7 +242,7 @@ class SecretTensor:
     ) -> SecretTensor:
         bits = self.fraction_bits + other.fraction_bits
         bound = self.bound * other.bound * inner if bound is None else bound
-        check_fits(f"{operation.name} of {_of(self)} by {_of(other)}", bits, bound)
+        check_fits(f"{operation.name} of {{}} by {{}}", bits, bound, self, other)
         value = self.protocol.product(
             operation, self.value, other.value, self.bits, other.bits, shape
         )
@@ -299,25 +305,29 @@ def weighted_sum(
     """
     first = tensors[0]
     bits = first.fraction_bits + fraction_bits
-    axes = tuple(range(1, weights.ndim))
-    bounds = np.array([tensor.bound for tensor in tensors])
+    bounds = [tensor.bound for tensor in tensors]
     # Rounding of a weight adds half a unit to it, at most.
-    largest = float((bounds @ np.abs(weights).reshape(len(tensors), -1)).max(initial=0.0))
     if bound is None:
-        bound = largest + 2.0**-fraction_bits * float(bounds.sum())
-    check_fits(f"a weighted sum of {len(tensors)} tensors over axes {axes}", bits, bound)
+        largest = (bounds @ np.abs(weights).reshape(len(tensors), -1)).max(initial=0.0)
+        bound = float(largest) + 2.0**-fraction_bits * sum(bounds)
+    check_fits(f"a weighted sum of {len(tensors)} tensors", bits, bound)
     value = first.protocol.weighted_sum(
         weights, [tensor.value for tensor in tensors], fraction_bits, first.shape
     )
     return SecretTensor(first.protocol, value, first.shape, bits, bound)
 
 
-def check_fits(what: str, fraction_bits: int, bound: float) -> None:
-    """Raise FixedPointOverflowError unless bound · 2^fraction_bits < 2^62."""
+def check_fits(what: str, fraction_bits: int, bound: float, *operands: SecretTensor) -> None:
+    """Raise FixedPointOverflowError unless bound · 2^fraction_bits < 2^62.
+
+    ``what`` is the operation in words, with {} for each of the operands.
+    """
     # A bound that is not a number is refused too: no comparison with it holds.
     needed = -math.inf if bound <= 0 else fraction_bits + math.log2(bound)
     if needed < VALUE_BITS:
         return
+    if operands:
+        what = what.format(*map(_of, operands))
     raise FixedPointOverflowError(
         f"{what[0].upper()}{what[1:]} needs {needed:.1f} of {VALUE_BITS} bits "
         f"({fraction_bits} fraction bits, magnitude up to {bound:g}).",
@@ -340,6 +350,8 @@ def _of(tensor: SecretTensor) -> str:
 
 
 def _broadcast(x: SecretTensor, y: SecretTensor, what: str) -> Shape:
+    if x.shape == y.shape:
+        return x.shape
     try:
         return np.broadcast_shapes(x.shape, y.shape)
     except ValueError:

@@ -6,15 +6,21 @@ it is.
 
 from __future__ import annotations
 
+import os
 import select
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from cohortium.errors import DeadlineError, PeerAbortedError
 from cohortium.net.abort import Abort
 from cohortium.net.link import HUNG_UP, Link
 
 _ABORT_SECONDS = 2.0
+# How long to look again, offering the processor in between, before sleeping. Parties that answer
+# each other within microseconds would else be put on one core: the kernel wakes a sleeper where
+# its peer runs, and they take turns while another core is idle. Longer only burns the processor.
+_LOOK_AGAIN_SECONDS = 50e-6
+_offer_processor: Callable[[], None] | None = getattr(os, "sched_yield", None)
 
 
 class Waiting:
@@ -54,7 +60,7 @@ class Waiting:
             if limit is not None:
                 first = min(moved[link][1] for link in waiting)
                 timeout = max(0.0, first + limit - time.monotonic()) * 1000 + 1
-            for descriptor, events in self._poller.poll(timeout):
+            for descriptor, events in self._poll(timeout):
                 link = self._owners[descriptor]
                 if events & HUNG_UP and not link.reading:
                     link.lost()
@@ -66,6 +72,15 @@ class Waiting:
                     self._watch(link, 0 if last else HUNG_UP)
             if limit is not None:
                 self._check_deadline(label, waiting, moved, limit)
+
+    def _poll(self, timeout: float | None) -> list[tuple[int, int]]:
+        ready = self._poller.poll(0)
+        if not ready and _offer_processor is not None:
+            end = time.perf_counter() + _LOOK_AGAIN_SECONDS
+            while not ready and time.perf_counter() < end:
+                _offer_processor()
+                ready = self._poller.poll(0)
+        return ready or self._poller.poll(timeout)
 
     def _check_deadline(
         self,

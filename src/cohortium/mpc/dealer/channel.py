@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,12 +52,10 @@ class Channel:
     def note(self, *facts: object) -> None:
         """Take public facts of the next operation into what ``compare_transcripts`` compares.
 
-        An operation that sends nothing would otherwise differ between parties unnoticed. Arrays
-        are hashed whole; everything else by its text, which must be the same at every party.
+        An operation that sends nothing would otherwise differ between parties unnoticed. Facts
+        are taken by their text, which must be the same at every party; of an array ``digest``.
         """
-        for fact in facts:
-            octets = fact.tobytes() if isinstance(fact, np.ndarray) else str(fact).encode()
-            self._program.update(len(octets).to_bytes(8, "big") + octets)
+        self._program.update(_noted(*facts))
 
     def open(self, gate: str, masked: RingArray, *, bits: int = 64) -> RingArray:
         """Return the sum of all parties' masked shares mod 2^bits; one round.
@@ -261,6 +260,18 @@ class Channel:
 def step_labels(gate: str, done: int, count: int) -> Iterator[str]:
     """Return the labels of ``count`` steps after the first ``done``, at either side."""
     return iter([f"{step} {gate}" for step in range(done + 1, done + count + 1)])
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _noted(*facts: object) -> bytes:
+    # A training's steps repeat the same facts: most texts are made once.
+    text = "\0".join(map(str, facts))
+    return f"{len(text)} {text}".encode()
+
+
+def digest(array: NDArray[np.int64]) -> str:
+    """Return what stands for an array among the facts that ``Channel.note`` takes in."""
+    return hashlib.sha256(array.tobytes()).hexdigest()
 
 
 def _low_bytes(array: NDArray[np.int64], width: int) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cohortium.mpc.dealer.channel import Channel
+from cohortium.mpc.dealer.channel import Channel, digest
 from cohortium.mpc.dealer.comparing import compare
 from cohortium.mpc.dealer.looking_up import look_up_tables
 from cohortium.mpc.dealer.randomness import Stream
@@ -79,7 +79,7 @@ class ComputingParty(Protocol):
         """Share the owners' tensors, all in one round (protocol.md, "Input")."""
         for request in requests:
             self._inputs.claim(request.name)
-            self._channel.note(request, request.fraction_bits, request.bound)
+            self._channel.note(str(request), request.fraction_bits, request.bound)
         me, by_owner = self._channel.me, group_by_owner(requests)
         encoded = {
             request.name: self._engine.asarray(encode_input(request))
@@ -164,18 +164,13 @@ class ComputingParty(Protocol):
     ) -> Share:
         """Return the sum as a plain sharing; masked forms are not carried through it."""
         encoded = encode(weights, fraction_bits, float(np.abs(weights).max(initial=0.0)))
-        self._channel.note("weighted sum", encoded, fraction_bits, len(values), shape)
-        kept = [
-            (weight, value.share)
-            for weight, value in zip(encoded, values, strict=True)
-            if value.share is not None
-        ]
+        self._channel.note("weighted sum", digest(encoded), fraction_bits, len(values), shape)
+        kept = [index for index, value in enumerate(values) if value.share is not None]
         if not kept:
             return Share(shape, None)
-        return Share(
-            shape,
-            weighted_sum(np.stack([weight for weight, _ in kept]), [share for _, share in kept]),
-        )
+        if len(kept) < len(values):
+            encoded = encoded[kept]
+        return Share(shape, weighted_sum(encoded, [values[index].share for index in kept]))
 
     def scale_by_power_of_two(self, value: Share, exponent: int, *, encoded: bool) -> Share:
         """Shift every part left, or leave all as they are where only the binary point moves."""
@@ -284,7 +279,7 @@ class ComputingParty(Protocol):
         """Compare with all cuts at once (protocol.md, "Comparison")."""
         # A stored x is below c where it is below the next integer: no rounding of the cut.
         places = np.ceil(cuts * 2.0**fraction_bits).astype(np.int64)
-        self._channel.note("compare", shape, factor.shape, places, width)
+        self._channel.note("compare", shape, factor.shape, digest(places), width)
         self.prepare([value, factor])
         self.counters.add("compare")
         return compare(
@@ -296,7 +291,7 @@ class ComputingParty(Protocol):
     ) -> Share:
         """Look up all tables at once (protocol.md, "Table")."""
         encoded = encode(entries, fraction_bits, float(np.abs(entries).max(initial=0.0)))
-        self._channel.note("table", shape, encoded, fraction_bits)
+        self._channel.note("table", shape, digest(encoded), fraction_bits)
         return look_up_tables(self._channel, self._engine, value, encoded)
 
     # -- reveal --------------------------------------------------------------------------------
@@ -333,5 +328,5 @@ class ComputingParty(Protocol):
 
     def _encode_public(self, values: NDArray[np.float64], fraction_bits: int) -> RingArray:
         encoded = encode(values, fraction_bits, float(np.abs(values).max(initial=0.0)))
-        self._channel.note("public", encoded, encoded.shape, fraction_bits)
+        self._channel.note("public", digest(encoded), encoded.shape, fraction_bits)
         return self._engine.asarray(encoded)

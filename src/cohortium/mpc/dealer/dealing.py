@@ -65,13 +65,14 @@ class Mask:
     """What the dealer knows of a secret: its shape, its owner, each party's share of its mask.
 
     ``parts`` is None while it is not masked; a part that is None stands for zeros. ``public`` is
-    the value of a public constant.
+    the value of a public constant, ``total`` the sum of the parts once a product has asked for it.
     """
 
     shape: Shape
     parts: list[RingArray | None] | None = None
     owner: int | None = None
     public: RingArray | None = None
+    total: RingArray | None = None
 
     def __repr__(self) -> str:
         return f"Mask(shape={self.shape})"
@@ -303,6 +304,13 @@ class Dealer(Protocol):
     # -- inside --------------------------------------------------------------------------------
 
     def _total(self, value: Mask, *, without: int | None = None) -> RingArray:
+        if without is not None:
+            return self._sum(value, without)
+        if value.total is None:
+            value.total = self._sum(value, None)
+        return value.total
+
+    def _sum(self, value: Mask, without: int | None) -> RingArray:
         parts = value.parts or []
         kept = [part for index, part in enumerate(parts) if part is not None and index != without]
         if not kept:

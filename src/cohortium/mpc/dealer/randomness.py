@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 KEY_BYTES = 32
 _ZEROS = bytes(1 << 16)
+_AHEAD = 1 << 13
 
 
 def derive_key(key: bytes, *purpose: bytes) -> bytes:
@@ -34,23 +35,28 @@ class Stream:
     def __init__(self, key: bytes) -> None:
         # The counter starts at zero: a key has one stream, so no nonce is needed to tell two apart.
         self._encryptor = Cipher(AES(key), CTR(bytes(16))).encryptor()
+        # What was made ahead: to make a few elements costs as much as to make hundreds.
+        self._ahead = np.empty(0, np.int64)
+        self._used = 0
 
     def __repr__(self) -> str:
         return "Stream()"
 
     def take(self, count: int) -> NDArray[np.int64]:
         """Return the next ``count`` ring elements."""
-        size = 8 * count
-        if size <= len(_ZEROS):
-            return np.frombuffer(
-                self._encryptor.update(memoryview(_ZEROS)[:size]), np.dtype("<i8")
-            ).astype(np.int64, copy=False)
-        out = np.empty(count, np.int64)
-        view = out.data.cast("B")
-        for start in range(0, size, len(_ZEROS)):
-            part = view[start : start + len(_ZEROS)]
+        start, self._used = self._used, self._used + count
+        if self._used <= self._ahead.size:
+            return self._ahead[start : self._used]
+        left = self._ahead[start:]
+        out = np.empty(count + _AHEAD, np.int64)
+        out[: left.size] = left
+        view = out.data[left.size :].cast("B")
+        for first in range(0, len(view), len(_ZEROS)):
+            part = view[first : first + len(_ZEROS)]
             self._encryptor.update_into(memoryview(_ZEROS)[: len(part)], part)
-        return out
+        # A copy, so that what is ahead does not keep a large array alive.
+        self._ahead, self._used = out[count:].copy(), 0
+        return out[:count]
 
     def take_octets(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """Return the next bytes; what is left of the last ring element is not used."""

@@ -72,11 +72,12 @@ def apply_to_parts(
     engine: Engine,
 ) -> RingArray | None:
     """Return function(*parts) for a linear function, where None stands for zeros."""
-    if all(part is None for part in parts):
+    missing = sum(part is None for part in parts)
+    if missing == len(parts):
         return None
-    return function(
-        *(or_zeros(part, shape, engine) for part, shape in zip(parts, shapes, strict=True))
-    )
+    if missing:
+        parts = [or_zeros(part, shape, engine) for part, shape in zip(parts, shapes, strict=True)]
+    return function(*parts)
 
 
 def or_zeros(part: RingArray | None, shape: Shape, engine: Engine) -> RingArray:
@@ -86,10 +87,15 @@ def or_zeros(part: RingArray | None, shape: Shape, engine: Engine) -> RingArray:
 
 def common_owner(owners: Sequence[int | None]) -> int | None:
     """Return the party that knows all of several values: EVERYONE if all are public."""
-    known = {owner for owner in owners if owner != EVERYONE}
-    if not known:
-        return EVERYONE
-    return known.pop() if len(known) == 1 else None
+    result: int | None = EVERYONE
+    for owner in owners:
+        if owner is None:
+            return None
+        if owner != EVERYONE:
+            if result not in (EVERYONE, owner):
+                return None
+            result = owner
+    return result
 
 
 def encode_input(request: InputRequest) -> RingArray:
@@ -112,6 +118,8 @@ def join(arrays: Sequence[RingArray]) -> RingArray:
 
 def split(flat: RingArray, shapes: Sequence[Shape]) -> list[RingArray]:
     """Return consecutive pieces of a flat array in the given shapes."""
+    if len(shapes) == 1:
+        return [reshape(flat, shapes[0])]
     pieces, start = [], 0
     for shape in shapes:
         size = math.prod(shape)
