@@ -12,7 +12,16 @@ import numpy as np
 from mpc_parties import DEALER, names_of, run_parties
 
 from cohortium.data import Preparation, prepare, read_cohort
-from cohortium.learn import DualParameters, DualPlan, plan_dual, train
+from cohortium.learn import (
+    DualParameters,
+    DualPlan,
+    PrimalPlan,
+    plan_dual,
+    train,
+    train_primal,
+)
+from cohortium.learn.primal_plan import row_order
+from cohortium.mpc import Counters
 from cohortium.mpc.clear import EXACT, ClearProtocol
 from cohortium.ring import NumpyEngine
 
@@ -101,3 +110,44 @@ def train_secure(
 def scores(weights: np.ndarray[Any, Any], values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return the logits of each column's model; the last row is the intercept."""
     return values @ weights[:-1] + weights[-1]
+
+
+def train_primal_clear(plan: PrimalPlan, owned: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+    sizes = {name: len(labels) for name, (_, labels) in owned.items()}
+    return train_primal(ClearProtocol(exact=EXACT), plan, sizes, owned, ["p0"])[:, 0]
+
+
+def train_primal_secure(
+    plan: PrimalPlan, owned: Mapping[str, Any], computing: int = 2, **options: Any
+) -> tuple[np.ndarray[Any, Any], Counters]:
+    """Return the weights, and the counters of a computing party."""
+    sizes = {name: len(labels) for name, (_, labels) in owned.items()}
+    outsiders = [name for name in owned if name not in (*names_of(computing), DEALER)]
+
+    def program(protocol: Any, me: str) -> Any:
+        mine = {me: owned[me]} if me in owned else {}
+        return train_primal(protocol, plan, sizes, mine, ["p0", "p1"])
+
+    out = run_parties(program, computing, outsiders=outsiders, deadline=60.0, **options)
+    np.testing.assert_array_equal(out["p0"], out["p1"])
+    assert all(result is None for name, result in out.items() if name not in ("p0", "p1"))
+    return out["p0"][:, 0], out.protocols["p0"].counters
+
+
+def train_primal_float64(plan: PrimalPlan, owned: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+    """Return the weights of the textbook method on the same batches, with the exact sigmoid."""
+    asked = plan.parameters
+    values = np.concatenate([values for values, _ in owned.values()])
+    order = row_order([len(labels) for _, labels in owned.values()])
+    X = np.column_stack([values, np.ones(len(values))])[order]
+    y = np.concatenate([labels for _, labels in owned.values()])[order]
+    penalised = np.append(np.ones(X.shape[1] - 1), 0.0)
+    w, velocity = np.zeros(X.shape[1]), np.zeros(X.shape[1])
+    for step in range(asked.steps):
+        rows = (step * plan.batch + np.arange(plan.batch)) % len(X)
+        z = X[rows] @ w
+        residual = (1 / (1 + np.exp(-z)) if asked.kind == "logistic" else z) - y[rows]
+        gradient = X[rows].T @ residual / plan.batch + asked.l2 * penalised * w
+        velocity = asked.momentum * velocity - asked.learning_rate * gradient
+        w = w + velocity
+    return w

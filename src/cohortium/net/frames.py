@@ -29,6 +29,7 @@ NO_SESSION = bytes(16)
 
 _FIXED = struct.Struct("<4sBBBB16sQQ")
 FIXED_SIZE = _FIXED.size
+_WITH_SHAPE = [struct.Struct(f"<4sBBBB16sQQ{count}Q") for count in range(MAX_DIMENSIONS + 1)]
 MAX_HEADER = FIXED_SIZE + 8 * MAX_DIMENSIONS + MAX_LABEL
 
 _DTYPES: dict[int, np.dtype[Any]] = {
@@ -232,10 +233,14 @@ def _header(
     length: int,
 ) -> bytes:
     name = label.encode("utf-8")
-    fixed = _FIXED.pack(MAGIC, kind, code, len(shape), len(name), session, sequence, length)
-    return fixed + struct.pack(f"<{len(shape)}Q", *shape) + name
+    count = len(shape)
+    packed = _WITH_SHAPE[count].pack(
+        MAGIC, kind, code, count, len(name), session, sequence, length, *shape
+    )
+    return packed + name
 
 
 def _check_label(label: str) -> None:
-    if len(label.encode("utf-8")) > MAX_LABEL:
+    # A character takes four bytes at most.
+    if len(label) > MAX_LABEL // 4 and len(label.encode("utf-8")) > MAX_LABEL:
         raise ParameterError(f"The label {label[:40]!r}… is longer than {MAX_LABEL} bytes.")

@@ -70,7 +70,7 @@ class Waiting:
                 if not waiting[link]:
                     del waiting[link]
                     self._watch(link, 0 if last else HUNG_UP)
-            if limit is not None:
+            if waiting and limit is not None:
                 self._check_deadline(label, waiting, moved, limit)
 
     def _poll(self, timeout: float | None) -> list[tuple[int, int]]:
