@@ -138,7 +138,7 @@ def plan_dual(
         )
     data_bits = math.floor(_DATA_BITS - math.log2(clip))
     combined = float(np.abs(schedule.final).sum(0).max()) * loss.residual_bound
-    combined *= parameters.weight_bound if parameters.weighted else 1.0
+    combined *= parameters.most_weight
     # Xᵀu, and the intercept brought to the scale of κ·Xᵀu, must both fit.
     largest = samples * (combined + 1) * max(clip, 2.0 ** (kappa_exponent + INTERCEPT_EXPONENT))
     final_bits = min(

@@ -61,8 +61,8 @@ class DualParameters:
 
     ``class_weight`` is None, "balanced" (n / (2·class count), from secret counts), or the weights
     of the classes 0 and 1. Statements of the caller, checked at the end of the training: no logit
-    (linear: no prediction and no label) exceeds ``logit_bound``, no sample's weight
-    ``weight_bound``. ``sample_weights`` says that each owner brings its samples' weights.
+    (linear: no prediction and no label) exceeds ``logit_bound``, no weight of a class or of a
+    sample ``weight_bound``. ``sample_weights`` says that each owner brings its samples' weights.
     """
 
     kind: Literal["logistic", "linear"] = "logistic"
@@ -103,6 +103,11 @@ class DualParameters:
     def weighted(self) -> bool:
         """Whether samples have weights."""
         return self.class_weight is not None or self.sample_weights
+
+    @property
+    def most_weight(self) -> float:
+        """How large a sample's weight may be: its class's times its own."""
+        return self.weight_bound ** ((self.class_weight is not None) + self.sample_weights)
 
 
 @dataclass(frozen=True)
