@@ -84,9 +84,10 @@ def _by_limbs(
 def _limbs(x: NDArray[np.int64], count: int) -> list[NDArray[np.float64]]:
     """Return x = Σ limb_i · 2^start_i, lowest first; all but the last are not negative."""
     limbs = []
+    part = np.empty_like(x)
     for index in range(count):
-        limb = x >> _STARTS[index] if index else x
+        np.right_shift(x, _STARTS[index], out=part)
         if index < count - 1:
-            limb = limb & ((1 << _WIDTHS[index]) - 1)
-        limbs.append(limb.astype(np.float64))
+            part &= (1 << _WIDTHS[index]) - 1
+        limbs.append(part.astype(np.float64))
     return limbs
