@@ -25,7 +25,7 @@ from cohortium.run.timeline import Timeline
 from cohortium.study import DisclosureLedger
 from parties import NAMES, ROLES, in_processes, meshes
 
-PHASES = ("share", "Gram matrix", "iterations", "reveal")
+PHASES = ("share", "Gram matrix", "iterations", "check", "reveal")
 CLIP = 8.0
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -34,3 +35,10 @@ def shared() -> Callable[[str], Path]:
         return folder / name
 
     return find
+
+
+@pytest.fixture
+def recorder() -> Any:
+    from mpc_parties import Recorder
+
+    return Recorder()

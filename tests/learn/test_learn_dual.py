@@ -7,10 +7,12 @@ import pytest
 from learn_trainings import DISCLOSURES, Samples, made_up, real_samples, train_clear, train_secure
 from mpc_parties import names_of, run_parties
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import log_loss, roc_auc_score
 
 from cohortium.errors import BoundError, ParameterError, PeerAbortedError
 from cohortium.learn import DualParameters, plan_dual, train, weighting
 from cohortium.learn.losses import SIGMOIDS
+from cohortium.mpc.clear import EXACT, ClearProtocol
 
 
 def difference(got, expected):
@@ -58,9 +60,10 @@ def test_sample_weights(class_weight, computing):
         for name, (values, labels) in samples.divided(2).items()
     }
     got = train_secure(plan, owned, computing)
-    model = LogisticRegression(
-        C=1 / (60 * 0.1), max_iter=20_000, tol=1e-10, class_weight=class_weight
-    ).fit(samples.values, samples.labels, given)
+    if class_weight is not None:
+        given = given * (60 / 2 / np.bincount(samples.labels))[samples.labels]
+    model = LogisticRegression(C=1 / (60 * 0.1), max_iter=20_000, tol=1e-10)
+    model.fit(samples.values, samples.labels, given)
     assert difference(got[:, 0], np.append(model.coef_[0], model.intercept_[0])) <= 0.01
 
 
@@ -165,3 +168,97 @@ def test_parameters_that_contradict_each_other(wrong):
     with pytest.raises(ParameterError) as caught:
         plan_dual(10, 5, 8.0, DualParameters(**wrong))
     assert caught.value.remedy
+
+
+# -- cross-validation ----------------------------------------------------------------------------
+
+EVERYBODY = ["p0", "p1"]
+CV_L2 = (1.0, 10.0, 100.0)
+
+
+def validate(samples, plan, computing, choose=None, metrics=("accuracy", "auc")):
+    """Return what p0 learns of a cross-validation, and each party's rounds in the iterations."""
+    owned = samples.divided(2)
+    sizes = {name: len(labels) for name, (_, labels) in owned.items()}
+    told = {**DISCLOSURES, **dict.fromkeys(metrics, EVERYBODY)}
+    if not computing:
+        clear = ClearProtocol(exact=EXACT)
+        return train(clear, plan, sizes, owned, told, choose=choose), {}
+    rounds = {}
+
+    def program(protocol, me):
+        class Rounds:
+            def phase(self, name):
+                rounds.setdefault(me, {})[name] = protocol.counters.rounds
+
+            def iteration(self, done):
+                pass
+
+        mine = {me: owned[me]} if me in owned else {}
+        return train(protocol, plan, sizes, mine, told, Rounds(), choose=choose)
+
+    return run_parties(program, computing, deadline=60.0)["p0"], rounds["p0"]
+
+
+@pytest.fixture(scope="module")
+def metastasis(shared) -> Samples:
+    return real_samples(shared("gravier2010"), "label", "poor")
+
+
+def test_cross_validation_is_scikit_learns(metastasis, computing):
+    """Every λ and every fold in one pass; held-out accuracy, AUC and log-loss."""
+    assignment = np.arange(len(metastasis.labels)) % 5
+    parameters = DualParameters(l2=CV_L2, iterations=150)
+    plan = plan_dual(*metastasis.values.shape, 8.0, parameters, assignment)
+    assert plan.columns == 18
+    found, _ = validate(metastasis, plan, computing, metrics=["accuracy", "auc", "log_loss"])
+    for place, l2 in enumerate(CV_L2):
+        scored = []
+        for fold in range(5):
+            held, kept = assignment == fold, assignment != fold
+            model = LogisticRegression(C=1 / (kept.sum() * l2), max_iter=10_000)
+            model.fit(metastasis.values[kept], metastasis.labels[kept])
+            z, y = model.decision_function(metastasis.values[held]), metastasis.labels[held]
+            chance = 1 / (1 + np.exp(-z))
+            scored.append([((z > 0) == y).mean(), roc_auc_score(y, z), log_loss(y, chance)])
+        accuracy, auc, loss = np.mean(scored, 0)
+        assert abs(found["accuracy"][place] - accuracy) <= 0.01
+        assert abs(found["auc"][place] - auc) <= 0.005
+        assert abs(found["log_loss"][place] - loss) <= 0.01
+
+
+def test_the_final_model_is_that_of_the_best(metastasis):
+    """λ is chosen in secret: only its model is revealed, as alone it would be."""
+    assignment = np.arange(len(metastasis.labels)) % 5
+    parameters = DualParameters(l2=CV_L2, iterations=60)
+    plan = plan_dual(*metastasis.values.shape, 8.0, parameters, assignment)
+    found, _ = validate(metastasis, plan, 2, "log_loss", metrics=())
+    assert set(found) == {"bounds", "model"}
+    losses = validate(metastasis, plan, 0, metrics=["log_loss"])[0]["log_loss"]
+    best = CV_L2[int(losses.argmin())]
+    alone = train_clear(metastasis.plan(iterations=60, l2=(best,)), metastasis.divided(2))
+    assert found["model"].shape == alone.shape
+    assert difference(found["model"], alone) <= 0.005
+
+
+def test_folds_and_columns_cost_no_rounds_in_training():
+    """5 folds × 10 λ train in the rounds of one model."""
+    samples = made_up(25, 10)
+    one = samples.plan(iterations=12)
+    many = plan_dual(
+        25,
+        10,
+        8.0,
+        DualParameters(l2=tuple(np.geomspace(0.1, 10, 10)), iterations=12),
+        np.arange(25) % 5,
+    )
+    assert many.columns == 60
+    for plan in (one, many):
+        _, rounds = validate(samples, plan, 2, metrics=() if plan is one else ("accuracy",))
+        assert rounds["check"] - rounds["iterations"] == 2 * 11 + 1
+
+
+@pytest.mark.parametrize("wrong", [[0] * 10, [0, 2] * 5, [0, 1] * 4])
+def test_folds_that_can_not_be(wrong):
+    with pytest.raises(ParameterError, match="folds"):
+        plan_dual(10, 5, 8.0, DualParameters(), np.array(wrong))

@@ -21,7 +21,7 @@ from cohortium.learn.dual import (
     share_cohorts,
 )
 from cohortium.learn.dual_plan import DualPlan
-from cohortium.learn.evaluation import LARGER_IS_BETTER, evaluate
+from cohortium.learn.evaluation import SMALLER_IS_BETTER, evaluate
 from cohortium.learn.guard import within
 from cohortium.learn.selection import best
 from cohortium.learn.weighting import class_balance, sample_weights, trace, weighted_kernel
@@ -86,7 +86,7 @@ def train(
         for name in names:
             received[name] = metrics[name].reveal(name, disclosures[name])
         if choose is not None:
-            signed = metrics[choose] if choose in LARGER_IS_BETTER else -metrics[choose]
+            signed = -metrics[choose] if choose in SMALLER_IS_BETTER else metrics[choose]
             # Of equals the strongest regularisation.
             preference = np.argsort(plan.parameters.l2)[::-1]
             chosen = best(signed, [int(place) for place in preference])
@@ -140,6 +140,5 @@ def _evaluate(
     rows: SharedRows, fit: Fit, plan: DualPlan, names: Sequence[str]
 ) -> dict[str, SecretTensor]:
     order = np.concatenate(plan.folds)
-    ends = np.cumsum([len(fold) for fold in plan.folds])
-    folds = np.split(np.arange(len(order)), ends[:-1])
-    return evaluate(held_out_logits(fit.logits, plan), rows.labels[order], folds, names)
+    sizes = [len(fold) for fold in plan.folds]
+    return evaluate(held_out_logits(fit.logits, plan), rows.labels[order], sizes, names)

@@ -57,6 +57,10 @@ class Channel:
         """
         self._program.update(_noted(*facts))
 
+    def saw(self, checksum: int) -> None:
+        """Take what all parties worked out of opened values into the transcript; in the engine."""
+        self._transcript.update(checksum.to_bytes(8, "little", signed=True))
+
     def open(self, gate: str, masked: RingArray, *, bits: int = 64) -> RingArray:
         """Return the sum of all parties' masked shares mod 2^bits; one round.
 

@@ -45,10 +45,11 @@ def evaluate_series(
         opened: NDArray[np.int64], pieces: Iterable[NDArray[np.int64]]
     ) -> NDArray[np.int64]:
         public = rounded_waves(opened + shift, modulus_bits, rows, amplitudes=amplitudes)
-        sums = [
-            np.multiply(ours, dealt, out=ours).sum(0)
-            for ours, dealt in zip(public, pieces, strict=True)
-        ]
+        sums = []
+        for ours, dealt in zip(public, pieces, strict=True):
+            # Another processor's sine may round otherwise; with shares, one unit would be noise.
+            channel.saw(int(ours.sum()))
+            sums.append(np.multiply(ours, dealt, out=ours).sum(0))
         pairs = np.concatenate(sums) if sums else np.empty(0, np.int64)
         return np.asarray(pairs[::2] + pairs[1::2])
 

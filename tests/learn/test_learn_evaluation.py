@@ -1,0 +1,263 @@
+"""Metrics on secret scores against scikit-learn's on the same numbers."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from mpc_parties import (
+    DEALER,
+    assert_uniform,
+    bring,
+    run_for_values,
+    run_parties,
+    uniform_bytes,
+)
+from sklearn import metrics as reference
+
+from cohortium.errors import ParameterError
+from cohortium.learn.evaluation import LINEAR_METRICS, METRICS, evaluate
+from cohortium.learn.guard import within
+from cohortium.learn.ranking import calibration
+from cohortium.learn.selection import best
+
+SIZES = (45, 45, 44)
+MODELS = 4
+CLASS_METRICS = [name for name in METRICS if name not in LINEAR_METRICS]
+BITS = 30
+
+
+def scores(seed=0, sizes=SIZES, models=MODELS):
+    """Scores with ties, zeros among them, and labels that go with them."""
+    rng = np.random.default_rng(seed)
+    labels = (rng.random((sum(sizes), 1)) < 0.35).astype(float)
+    logits = np.rint(8 * (rng.normal(0, 2, (sum(sizes), models)) + labels)) / 8
+    return logits, labels
+
+
+def by_fold(function, logits, labels, sizes=SIZES):
+    """The mean over folds of a function of labels and scores, for each model."""
+    ends = np.cumsum((0, *sizes))
+    return np.array(
+        [
+            np.mean([function(labels[a:b, 0], column[a:b]) for a, b in pairwise(ends)])
+            for column in logits.T
+        ]
+    )
+
+
+def probability(z):
+    return 1 / (1 + np.exp(-z))
+
+
+EXPECTED = {
+    "accuracy": lambda y, z: reference.accuracy_score(y, z > 0),
+    "balanced_accuracy": lambda y, z: reference.balanced_accuracy_score(y, z > 0),
+    "sensitivity": lambda y, z: reference.recall_score(y, z > 0),
+    "specificity": lambda y, z: reference.recall_score(1 - y, z <= 0),
+    "log_loss": lambda y, z: reference.log_loss(y, probability(z)),
+    "brier": lambda y, z: reference.brier_score_loss(y, probability(z)),
+    "auc": reference.roc_auc_score,
+}
+
+
+def shared(protocol, me, logits, labels, bits=BITS, bound=32.0):
+    (z,) = bring(protocol, me, {"z": ("p0", logits)}, bits=bits, bound=bound)
+    whole = bool(np.all(labels == np.rint(labels)))
+    (y,) = bring(protocol, me, {"y": ("p1", labels)}, bits=0 if whole else 20, bound=16.0)
+    return z, y.with_bound(1.0) if whole else y
+
+
+@pytest.mark.parametrize("parties", [0, 2, 3, 4])
+def test_metrics_are_scikit_learns(parties):
+    logits, labels = scores()
+
+    def build(protocol, me):
+        z, y = shared(protocol, me, logits, labels)
+        found = evaluate(z, y, SIZES, CLASS_METRICS)
+        return [found[name] for name in CLASS_METRICS]
+
+    found = dict(zip(CLASS_METRICS, run_for_values(build, parties, outsiders=()), strict=True))
+    for name, function in EXPECTED.items():
+        allowed = 4.1e-3 if name in ("log_loss", "brier") else 3e-5
+        assert np.abs(found[name] - by_fold(function, logits, labels)).max() <= allowed, name
+    lower, upper = found["auc_bounds"]
+    exact = by_fold(reference.roc_auc_score, logits, labels)
+    assert (lower - 3e-5 <= exact).all()
+    assert (exact <= upper + 3e-5).all()
+    assert (upper - lower).max() < 0.05
+
+
+def test_logits_of_all_the_bits_that_a_training_gives():
+    """55 fraction bits and scores near the bound."""
+    logits, labels = scores(1)
+    logits = logits / np.abs(logits).max() * 31.999
+
+    def build(protocol, me):
+        z, y = shared(protocol, me, np.rint(logits * 2**20) / 2**20, labels, bits=20)
+        return [evaluate(z.lift(35), y, SIZES, ["auc", "accuracy"])["auc"]]
+
+    (auc,) = run_for_values(build, 2, outsiders=())
+    assert np.abs(auc - by_fold(reference.roc_auc_score, logits, labels)).max() <= 3e-5
+
+
+def test_a_fold_without_one_of_the_classes():
+    logits, labels = scores(2, (6, 7), 2)
+    labels[:6], labels[6:] = 0, 1
+
+    def build(protocol, me):
+        z, y = shared(protocol, me, logits, labels)
+        names = ["sensitivity", "specificity", "auc", "accuracy"]
+        found = evaluate(z, y, (6, 7), names)
+        return [found[name] for name in names]
+
+    for parties in (0, 2):
+        sensitivity, specificity, auc, accuracy = run_for_values(build, parties, outsiders=())
+        assert np.allclose(sensitivity, (logits[6:] > 0).mean(0) / 2, atol=3e-5)
+        assert np.allclose(specificity, (logits[:6] <= 0).mean(0) / 2, atol=3e-5)
+        assert np.allclose(auc, 0.5, atol=3e-5)
+        assert np.allclose(
+            accuracy, by_fold(EXPECTED["accuracy"], logits, labels, (6, 7)), atol=3e-5
+        )
+
+
+def test_large_folds_need_no_table():
+    logits, labels = scores(3, (4200,), 1)
+    names = ["accuracy", "sensitivity", "auc_bounds"]
+
+    def build(protocol, me):
+        z, y = shared(protocol, me, logits, labels)
+        found = evaluate(z, y, (4200,), names)
+        return [found[name] for name in names]
+
+    accuracy, sensitivity, bounds = run_for_values(build, 2, outsiders=())
+    one = {name: by_fold(EXPECTED[name], logits, labels, (4200,)) for name in EXPECTED}
+    assert abs(accuracy - one["accuracy"]) <= 3e-5
+    assert abs(sensitivity - one["sensitivity"]) <= 3e-5
+    assert bounds[0] - 3e-5 <= one["auc"] <= bounds[1] + 3e-5
+
+
+@pytest.mark.parametrize("parties", [0, 2, 3])
+def test_linear_metrics(parties):
+    rng = np.random.default_rng(4)
+    labels = rng.normal(1, 2, (134, 1))
+    logits = labels + rng.normal(0, 1, (134, MODELS)) * np.arange(1, MODELS + 1)
+
+    def build(protocol, me):
+        z, y = shared(protocol, me, logits, labels)
+        found = evaluate(z, y, SIZES, LINEAR_METRICS)
+        return [found[name] for name in LINEAR_METRICS]
+
+    mse, r2 = run_for_values(build, parties, outsiders=())
+    assert np.allclose(mse, by_fold(reference.mean_squared_error, logits, labels), rtol=1e-3)
+    assert np.allclose(r2, by_fold(reference.r2_score, logits, labels), atol=2e-3)
+
+
+def test_rounds_depend_on_neither_folds_nor_models():
+    def rounds(sizes, models, names):
+        logits, labels = scores(5, sizes, models)
+
+        def program(protocol, me):
+            z, y = shared(protocol, me, logits, labels)
+            before = protocol.counters.rounds
+            evaluate(z, y, sizes, names)
+            return protocol.counters.rounds - before
+
+        return run_parties(program, 2)["p0"]
+
+    for name in CLASS_METRICS:
+        assert rounds((20, 21), 1, [name]) == rounds((12, 13, 10, 14), 3, [name])
+    # Sensitivity, specificity and accuracy share their comparison and their table.
+    together = rounds((20, 21), 2, ["accuracy", "sensitivity", "specificity"])
+    assert together < sum(rounds((20, 21), 2, [name]) for name in CLASS_METRICS[1:4])
+
+
+def test_nothing_is_opened_but_what_is_masked(recorder):
+    """Constant scores and labels: whatever is sent is uniform all the same."""
+
+    def program(protocol, me):
+        z, y = shared(protocol, me, np.ones((134, MODELS)), np.ones((134, 1)))
+        evaluate(z, y, SIZES, CLASS_METRICS)
+
+    run_parties(program, 2, on_mesh=recorder.watch)
+    for party in ("p0", "p1"):
+        gates = {}
+        for item in recorder.arrays(party):
+            if item.sender != DEALER:
+                gates.setdefault(item.gate, []).append(item)
+        assert {"open", "compare", "rescale", "table", "periodic"} <= set(gates)
+        assert not any(gate.startswith("reveal") for gate in gates)
+        for name, items in gates.items():
+            # Of the last byte of a packed opening some bits are of no element: they are masks.
+            if sum(item.data.nbytes for item in items) >= 256 * 20 and name != "periodic":
+                assert_uniform(uniform_bytes(items))
+    assert not [item for item in recorder.of(DEALER) if item.gate == "compare"]
+
+
+@pytest.mark.parametrize("parties", [0, 2, 3])
+def test_calibration_counts_hide_small_cells(parties):
+    logits, labels = scores(6, (134,), 2)
+    cuts = np.array([-4.0, -2.0, 0.0, 2.0, 4.0])
+
+    def build(protocol, me):
+        z, y = shared(protocol, me, logits, labels)
+        return [calibration(z, y, cuts, minimum=5)]
+
+    (found,) = run_for_values(build, parties, outsiders=())
+    hidden = 0
+    for model in range(2):
+        places = np.searchsorted(cuts, logits[:, model], "right")
+        for interval in range(6):
+            inside = labels[places == interval, 0]
+            expected = np.array([(inside == 0).sum(), (inside == 1).sum()])
+            if ((expected > 0) & (expected < 5)).any():
+                hidden += 1
+                expected[:] = 0
+            assert np.array_equal(found[:, interval, model], expected)
+    assert hidden
+
+
+def test_the_best_is_found_and_ties_go_by_preference():
+    cases = [
+        ([0.1, 0.9, 0.3, 0.9], [0, 1, 2, 3], 1),
+        ([0.1, 0.9, 0.3, 0.9], [3, 2, 1, 0], 3),
+        ([0.5, 0.5, 0.5], [2, 0, 1], 2),
+        ([-3.0, -2.0], [0, 1], 1),
+    ]
+    for values, preference, expected in cases:
+
+        def build(protocol, me, values=values, preference=preference):
+            (x,) = bring(protocol, me, {"x": ("p0", np.array(values))}, bits=16)
+            return [best(x, preference)]
+
+        for parties in (0, 2, 3):
+            (found,) = run_for_values(build, parties, outsiders=())
+            assert np.array_equal(found, np.arange(len(values)) == expected)
+
+
+@pytest.mark.parametrize("value", [1.0, 1.0 + 2.0**-40, -1.0 - 2.0**-40, -1.0, 300.0, 4e5])
+def test_the_guard_sees_one_unit_too_many_and_what_wraps_far_off(value):
+    values = np.linspace(-1, 1, 500)
+    values[137] = value
+
+    def build(protocol, me):
+        (x,) = bring(protocol, me, {"x": ("p0", values)}, bits=40, bound=2.0**20)
+        return [within(x.with_bound(1.0), 1.0)]
+
+    for parties in (0, 2, 3):
+        (bit,) = run_for_values(build, parties, outsiders=())
+        assert bit == (abs(value) <= 1)
+
+
+def test_refusals():
+    logits, labels = scores(7, (1001,), 1)
+
+    def program(protocol, me):
+        z, y = shared(protocol, me, logits, labels)
+        with pytest.raises(ParameterError, match="auc_bounds"):
+            evaluate(z, y, (1001,), ["auc"])
+        with pytest.raises(ParameterError, match="no metric 'f1'"):
+            evaluate(z, y, (1001,), ["f1"])
+
+    run_parties(program)
