@@ -114,7 +114,8 @@ def scores(weights: np.ndarray[Any, Any], values: np.ndarray[Any, Any]) -> np.nd
 
 def train_primal_clear(plan: PrimalPlan, owned: Mapping[str, Any]) -> np.ndarray[Any, Any]:
     sizes = {name: len(labels) for name, (_, labels) in owned.items()}
-    return train_primal(ClearProtocol(exact=EXACT), plan, sizes, owned, ["p0"])[:, 0]
+    clear = ClearProtocol(exact=EXACT)
+    return train_primal(clear, plan, sizes, owned, DISCLOSURES)["model"][:, 0]
 
 
 def train_primal_secure(
@@ -126,7 +127,7 @@ def train_primal_secure(
 
     def program(protocol: Any, me: str) -> Any:
         mine = {me: owned[me]} if me in owned else {}
-        return train_primal(protocol, plan, sizes, mine, ["p0", "p1"])
+        return train_primal(protocol, plan, sizes, mine, DISCLOSURES).get("model")
 
     out = run_parties(program, computing, outsiders=outsiders, deadline=60.0, **options)
     np.testing.assert_array_equal(out["p0"], out["p1"])

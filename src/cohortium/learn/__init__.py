@@ -7,7 +7,8 @@ from cohortium.learn.model import Model
 from cohortium.learn.parameters import DualParameters, PrimalParameters
 from cohortium.learn.primal import train_primal
 from cohortium.learn.primal_plan import PrimalPlan, plan_primal
-from cohortium.learn.training import Watcher, train
+from cohortium.learn.training import train
+from cohortium.learn.watching import Watcher
 
 __all__ = [
     "Cohort",

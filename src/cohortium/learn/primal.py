@@ -14,8 +14,9 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from cohortium.learn.guard import BOUNDS, check
 from cohortium.learn.primal_plan import PrimalPlan, row_order
-from cohortium.learn.training import Watcher
+from cohortium.learn.watching import Watcher
 from cohortium.mpc import (
     InputRequest,
     SecretTensor,
@@ -49,6 +50,10 @@ class Batches:
         self._values, self._labels = values[again], labels[again]
         self._made: dict[int, Batch] = {}
         self.protocol = values.protocol
+
+    def rows(self, count: int) -> SecretTensor:
+        """Return the first so many scaled rows; local."""
+        return self._values[:count]
 
     def of(self, step: int) -> Batch:
         """Return the batch of a step; local."""
@@ -150,20 +155,38 @@ def train_primal(
     plan: PrimalPlan,
     sizes: Mapping[str, int],
     owned: Mapping[str, Rows],
-    receivers: Sequence[str],
+    disclosures: Mapping[str, Sequence[str]],
     watcher: Watcher | None = None,
-) -> NDArray[np.float64] | None:
-    """Return the revealed weights, intercept last ((features + 1) × 1), at the receivers.
+) -> dict[str, NDArray[np.float64]]:
+    """Return what is revealed to this party, by name: "bounds" and "model".
 
-    4·steps + 2 rounds: sharing, the steps, transcript and reveal. Revealed as "model", to which
-    the ledger must agree. The protocol's parties all call this with the same plan, sizes and
-    receivers; None is returned where nothing is received.
+    The model is (features + 1) × 1, intercept last. ``disclosures`` says who receives what; the
+    ledger must list it too. 4·steps + 18 rounds: sharing, the steps, the check of the stated
+    bounds, the reveals. The protocol's parties all call this with the same arguments, ``owned``
+    apart. Raises BoundError at those who are told that a bound did not hold: no logit of all rows
+    under the final weights, and no such weight, may exceed what was stated.
     """
     enter = watcher.phase if watcher is not None else lambda _name: None
     enter("share")
     batches = share_rows(protocol, plan, sizes, owned)
     enter("iterations")
     weights = fit_primal(batches, plan, watcher.iteration if watcher is not None else None)
-    enter("reveal")
-    revealed = weights.reveal("model", receivers)
-    return None if revealed is None else plan.unscaled(revealed)
+    enter("check")
+    parameters = plan.parameters
+    logits = batches.rows(plan.samples).matmul(weights, bound=parameters.logit_bound)
+    statements = {
+        f"no logit exceeds logit_bound = {parameters.logit_bound:g}": (
+            logits,
+            parameters.logit_bound,
+        ),
+        f"no weight exceeds weight_bound = {parameters.weight_bound:g}": (
+            weights,
+            parameters.weight_bound / plan.scale,
+        ),
+    }
+    received = {BOUNDS: check(statements, disclosures[BOUNDS])}
+    if "model" in disclosures:
+        enter("reveal")
+        revealed = weights.reveal("model", disclosures["model"])
+        received["model"] = None if revealed is None else plan.unscaled(revealed)
+    return {name: values for name, values in received.items() if values is not None}

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cohortium.errors import BoundError
 from cohortium.learn.dual import (
     Cohort,
     Fit,
@@ -22,24 +20,14 @@ from cohortium.learn.dual import (
 )
 from cohortium.learn.dual_plan import DualPlan
 from cohortium.learn.evaluation import SMALLER_IS_BETTER, evaluate
-from cohortium.learn.guard import within
+from cohortium.learn.guard import BOUNDS, check
 from cohortium.learn.selection import best
+from cohortium.learn.watching import Watcher
 from cohortium.learn.weighting import class_balance, sample_weights, trace, weighted_kernel
 from cohortium.mpc import Protocol as SecureProtocol
 from cohortium.mpc import SecretTensor, concatenate, prepare
 
-BOUNDS = "bounds"
 MODEL = "model"
-
-
-class Watcher(Protocol):
-    """Is told how a training gets on; for progress bars and timings."""
-
-    def phase(self, name: str) -> None:
-        """Take note that the named phase begins."""
-
-    def iteration(self, done: int) -> None:
-        """Take note that so many iterations are done."""
 
 
 def train(
@@ -75,7 +63,7 @@ def train(
     fit = fit_dual(kernel, rows.labels, weights, plan, on_iteration)
     enter("check")
     received: dict[str, NDArray[np.float64] | None] = {}
-    received[BOUNDS] = _check(_statements(kernel, rows, fit, plan), disclosures[BOUNDS])
+    received[BOUNDS] = check(_statements(kernel, rows, fit, plan), disclosures[BOUNDS])
     on_all = slice(len(plan.folds) * plan.models, None)
     dual, intercept = fit.dual[:, on_all], fit.intercept[:, on_all]
     if plan.folds:
@@ -117,23 +105,6 @@ def _statements(
         )
         statements["the rows of both classes are about as long"] = (trace(kernel), plan.most_trace)
     return statements
-
-
-def _check(
-    statements: Mapping[str, tuple[SecretTensor, float]], receivers: Sequence[str]
-) -> NDArray[np.float64] | None:
-    def check(held: NDArray[np.float64]) -> None:
-        broken = [what for what, bit in zip(statements, held, strict=True) if not bit]
-        if broken:
-            raise BoundError(
-                f"The training took for granted that {'; that '.join(broken)}. That was not so: "
-                "its result would be wrong, and nothing of it was revealed.",
-                remedy="State a larger logit_bound or weight_bound in the study, or a larger l2, "
-                "and train again.",
-            )
-
-    bits = [within(tensor, bound).reshape(1) for tensor, bound in statements.values()]
-    return concatenate(bits).reveal(BOUNDS, receivers, check)
 
 
 def _evaluate(
