@@ -29,6 +29,7 @@ format: $(VENV)/dev.installed
 bench: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/ring_product.py
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/minibatch.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info src/*.egg-info

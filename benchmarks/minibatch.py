@@ -51,6 +51,7 @@ def main() -> None:
         return
     print(
         " features  batch  steps a second    (all runs)  rounds  harmonics  largest weight  differs"
+        "   processor µs a step, by party"
     )
     for features in options.features.split(","):
         show(
