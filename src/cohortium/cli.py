@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -71,7 +72,7 @@ def simulate(
 ) -> None:
     """Run all parties of a study on this machine, each as a process, on real files."""
     from cohortium.run.local import simulate as simulate_study
-    from cohortium.screen import RunScreen, show_costs
+    from cohortium.screen import RunScreen, show_costs, show_metrics
     from cohortium.study import load_study
 
     console = _console()
@@ -81,6 +82,9 @@ def simulate(
     with RunScreen(console, leader) as screen:
         run = simulate_study(loaded, arguments, out, screen.on_event, engine=engine)
     show_costs(console, run.records)
+    # What several parties received is the same, and shown once.
+    for metrics in {str(found["metrics"]): found for found in run.metrics.values()}.values():
+        show_metrics(console, metrics)
     for name, paths in run.models.items():
         for path in paths:
             _say(console, f"{name} received {path}")
@@ -112,7 +116,8 @@ def join(
     from cohortium.net import load_identity
     from cohortium.run.child import read_site_data
     from cohortium.run.party import PartySetup, run_party
-    from cohortium.screen import RunScreen
+    from cohortium.run.results import METRICS_FILE
+    from cohortium.screen import RunScreen, show_metrics
     from cohortium.study import load_study
 
     console = _console()
@@ -123,6 +128,8 @@ def join(
     setup = PartySetup(loaded, name, key, cohort, out, engine, listen_host=listen)
     with RunScreen(console, name) as screen:
         paths = run_party(setup, lambda event: screen.on_event(name, event))
+    if (out / METRICS_FILE).exists():
+        show_metrics(console, json.loads((out / METRICS_FILE).read_text(encoding="utf-8")))
     for path in paths:
         _say(console, f"Received {path}")
     _say(console, f"The record of this run is {out / 'record.json'}")

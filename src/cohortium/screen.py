@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -29,6 +29,8 @@ _PHASES = {
     "share": "sharing masked data",
     "iterations": "training",
     "train": "training",
+    "check": "checking the stated bounds",
+    "evaluate": "working out the metrics",
     "reveal": "revealing the model",
 }
 _NARROW = 90
@@ -135,6 +137,25 @@ def show_costs(console: Console, records: Mapping[str, Mapping[str, Any]]) -> No
         seconds = [record["seconds"].get(phase) for record in records.values()]
         table.add_row(phase, *("–" if value is None else f"{value:.2f} s" for value in seconds))
     console.print(table)
+
+
+def show_metrics(console: Console, metrics: Mapping[str, Any]) -> None:
+    """Print what a party learned of a cross-validation, a line for each λ."""
+    found = metrics["metrics"]
+    table = Table(title=f"{metrics['folds']}-fold cross-validation", title_justify="left")
+    table.add_column("l2", justify="right")
+    for name in found:
+        table.add_column(name.replace("_", " "), justify="right")
+    for place, l2 in enumerate(metrics["l2"]):
+        cells = [values[place] for values in found.values()]
+        table.add_row(f"{l2:g}", *map(_metric, cells))
+    console.print(table)
+
+
+def _metric(value: float | Sequence[float]) -> str:
+    if isinstance(value, Sequence):
+        return " – ".join(f"{part:.4f}" for part in value)
+    return f"{value:.4f}"
 
 
 def show_demo(console: Console, result: DemoResult) -> None:

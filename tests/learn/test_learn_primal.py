@@ -94,7 +94,16 @@ def test_who_owns_the_rows_matters_to_their_order_only():
     ("parameters", "tolerance"),
     [
         # One sample a step: its residual's rounding is not averaged, and moves by three times it.
-        ({"learning_rate": 3.0, "batch": 1, "weight_bound": 64.0, "logit_bound": 128.0, "steps": 5}, 4e-3),
+        (
+            {
+                "learning_rate": 3.0,
+                "batch": 1,
+                "weight_bound": 64.0,
+                "logit_bound": 128.0,
+                "steps": 5,
+            },
+            4e-3,
+        ),
         ({"learning_rate": 1e-4, "steps": 5}, 2e-6),
         ({"learning_rate": 1.0, "logit_bound": 16.0, "steps": 8}, TOLERANCE),
         ({"sigmoid_error": 1e-4, "steps": 10}, TOLERANCE / 10),

@@ -25,7 +25,8 @@ from cohortium.mpc.clear import EXACT, ClearProtocol
 from cohortium.net import Identity
 from cohortium.run.child import read_site_data
 from cohortium.run.local import thread_limits
-from cohortium.run.party import logistic_parameters, preparation_of
+from cohortium.run.party import preparation_of
+from cohortium.run.planning import dual_parameters
 from cohortium.study import StudyFile, parse_study
 
 LABEL, POSITIVE, NEGATIVE = "subtype", "BCR/ABL", "NEG"
@@ -142,7 +143,7 @@ def twin(study: StudyFile, data: Mapping[str, str]) -> npt.NDArray[np.float64]:
         sum(sizes.values()),
         len(common),
         study.study.preparation.clip,
-        logistic_parameters(study.study),
+        dual_parameters(study.study),
     )
     owned: dict[str, Any] = {name: (it.values, it.labels) for name, it in aligned.items()}
     told = {"bounds": (), "model": ()}

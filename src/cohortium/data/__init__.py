@@ -12,6 +12,7 @@ from cohortium.data.alignment import (
     features_digest,
 )
 from cohortium.data.cohort import Cohort, concatenate
+from cohortium.data.folds import by_fold, fold_assignment
 from cohortium.data.idash import read_idash
 from cohortium.data.preparation import (
     Fitted,
@@ -29,10 +30,12 @@ __all__ = [
     "Preparation",
     "PreparationReport",
     "SiteAlignment",
+    "by_fold",
     "common_features",
     "concatenate",
     "features_digest",
     "fit",
+    "fold_assignment",
     "parse_data_argument",
     "prepare",
     "read_cohort",

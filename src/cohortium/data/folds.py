@@ -29,8 +29,8 @@ def by_fold(cohort: Cohort, folds: int, random: np.random.Generator | None = Non
     return cohort.take(np.concatenate([shuffled[fold::folds] for fold in range(folds)]))
 
 
-def assignment(sizes: list[int], folds: int) -> NDArray[np.int64]:
-    """Return the fold of each row, of all sites one after the other."""
+def fold_assignment(sizes: list[int], folds: int) -> NDArray[np.int64]:
+    """Return the fold of each row, of all sites one after the other; ``sizes`` are the sites'."""
     return np.concatenate(
         [np.repeat(np.arange(folds), fold_sizes(samples, folds)) for samples in sizes]
     )

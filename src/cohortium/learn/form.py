@@ -26,11 +26,7 @@ class Cost:
     @property
     def seconds(self) -> float:
         """Seconds over links of 5 ms and 100 Mbit/s."""
-        return (
-            self.rounds * _ROUND
-            + self.sent * _BYTE
-            + self.multiplications * _MULTIPLICATION
-        )
+        return self.rounds * _ROUND + self.sent * _BYTE + self.multiplications * _MULTIPLICATION
 
     def __str__(self) -> str:
         return f"{self.rounds:,} rounds, {self.sent / 1e6:.1f} MB, {self.seconds:.1f} s"

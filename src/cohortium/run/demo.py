@@ -19,7 +19,8 @@ from cohortium.data import Cohort, Fitted, fit, read_cohort
 from cohortium.learn import Model, accuracy, auc, plan_dual, train
 from cohortium.mpc.clear import EXACT, ClearProtocol
 from cohortium.run.local import LocalRun, simulate
-from cohortium.run.party import logistic_parameters, preparation_of
+from cohortium.run.party import preparation_of
+from cohortium.run.planning import dual_parameters
 from cohortium.run.timeline import Event
 from cohortium.study import StudyFile, parse_study
 
@@ -182,7 +183,7 @@ def _twin(
     """Return the weights, intercept last, of the same program over exact numbers."""
     sizes = {name: len(rows) for name, rows in values.items()}
     features = next(iter(values.values())).shape[1]
-    parameters = logistic_parameters(study.study)
+    parameters = dual_parameters(study.study)
     plan = plan_dual(sum(sizes.values()), features, study.study.preparation.clip, parameters)
     owned = {name: (values[name], labels_of(training[name])) for name in values}
     told = {"bounds": HOSPITALS, "model": HOSPITALS}

@@ -26,6 +26,7 @@ from cohortium import errors
 from cohortium.errors import CohortiumError, PartyProcessError, StudyError
 from cohortium.net import create_identity
 from cohortium.run.party import make_engine
+from cohortium.run.results import METRICS_FILE, RECORD_FILE
 from cohortium.run.timeline import Event
 from cohortium.study import Study, StudyFile
 
@@ -36,10 +37,11 @@ _EXIT_GRACE = 5.0
 
 @dataclass
 class LocalRun:
-    """What came of a local run: the model files and the record of each party."""
+    """What came of a local run: model files, record and metrics of each party that has such."""
 
     models: dict[str, list[Path]] = field(default_factory=dict)
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass
@@ -102,8 +104,11 @@ def simulate(
             raise failure
     run.models = {child.name: run.models[child.name] for child in children}
     for child in children:
-        record = output / child.name / "record.json"
-        run.records[child.name] = json.loads(record.read_text(encoding="utf-8"))
+        folder = output / child.name
+        run.records[child.name] = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+        if (folder / METRICS_FILE).exists():
+            text = (folder / METRICS_FILE).read_text(encoding="utf-8")
+            run.metrics[child.name] = json.loads(text)
     return run
 
 

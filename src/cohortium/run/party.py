@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import cohortium
-from cohortium.data import Cohort, Preparation, prepare
+from cohortium.data import Cohort, Preparation, by_fold, prepare
 from cohortium.errors import (
     CertificateError,
     IdentityFileError,
@@ -23,12 +23,12 @@ from cohortium.errors import (
     StudyError,
 )
 from cohortium.learn import Cohort as TrainingRows
-from cohortium.learn import DualParameters, DualPlan, plan_dual, train
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
 from cohortium.net import Identity, Mesh, Peer, connect, fingerprint
 from cohortium.ring import Engine, NumpyEngine, TensorFlowEngine
 from cohortium.run.agreeing import Agreed, agree
+from cohortium.run.planning import Plan, make_plan, run_training
 from cohortium.run.results import Results, make_output, write_results
 from cohortium.run.timeline import Event, Timeline
 from cohortium.study import DisclosureLedger, Study, StudyFile
@@ -80,22 +80,27 @@ def run_party(setup: PartySetup, tell: Callable[[Event], None]) -> list[Path]:
         agreed = agree(mesh, owners, cohort, names_needed=not set(receivers) <= set(owners))
         for line in agreed.lines():
             tell({"event": "note", "text": line, "public": True})
-        plan = plan_dual(
-            sum(agreed.sizes.values()),
-            agreed.feature_count,
-            study.preparation.clip,
-            logistic_parameters(study),
-        )
+        plan, form = make_plan(study, agreed.sizes, agreed.feature_count)
+        tell({"event": "note", "text": f"Form of the training: {form}.", "public": True})
         roles = Roles(study.with_role("compute"), *study.with_role("deal"))
         protocol = start(mesh, roles, ledger, engine)
         timeline.counters = protocol.counters
-        weights = _train(setup, protocol, engine, plan, agreed, cohort, ledger, timeline)
+        received = _train(setup, protocol, engine, plan, agreed, cohort, ledger, timeline)
         timeline.finish()
         # Before the goodbye: who is lost from here on takes nobody's results along.
         paths = write_results(
             setup.output,
             Results(
-                setup.study, setup.name, mesh, protocol, agreed, plan, ledger, timeline, weights
+                study=setup.study,
+                party=setup.name,
+                mesh=mesh,
+                protocol=protocol,
+                agreed=agreed,
+                plan=plan,
+                form=form,
+                ledger=ledger,
+                timeline=timeline,
+                received=received,
             ),
         )
         _part(mesh, roles.computing, study.study.deadline)
@@ -146,17 +151,6 @@ def study_peers(study: Study) -> list[Peer]:
     return peers
 
 
-def logistic_parameters(study: Study) -> DualParameters:
-    """Return the study's model section as the estimator's parameters."""
-    return DualParameters(
-        l2=tuple(study.model.l2),
-        iterations=study.model.iterations,
-        logit_bound=study.model.logit_bound,
-        sigmoid_error=study.model.sigmoid_error,
-        standardised=study.preparation.standardise == "site",
-    )
-
-
 def preparation_of(study: Study) -> Preparation:
     """Return the study's preparation section as the data layer's settings."""
     return Preparation(**study.preparation.model_dump())
@@ -198,7 +192,8 @@ def _prepared(setup: PartySetup, tell: Callable[[Event], None]) -> Cohort | None
     cohort, report = prepare(setup.cohort, preparation_of(setup.study.study))
     for line in (*cohort.notes, *report.lines()):
         tell({"event": "note", "text": line})
-    return cohort
+    validation = setup.study.study.validation
+    return cohort if validation is None else by_fold(cohort, validation.folds)
 
 
 def _check_identity(setup: PartySetup, peers: list[Peer]) -> None:
@@ -217,12 +212,12 @@ def _train(
     setup: PartySetup,
     protocol: Protocol,
     engine: Engine,
-    plan: DualPlan,
+    plan: Plan,
     agreed: Agreed,
     cohort: Cohort | None,
     ledger: DisclosureLedger,
     timeline: Timeline,
-) -> NDArray[np.float64] | None:
+) -> dict[str, NDArray[np.float64]]:
     owned: dict[str, TrainingRows] = {}
     if cohort is not None and agreed.features is not None and cohort.labels is not None:
         aligned = cohort.select_features(agreed.features)
@@ -233,7 +228,8 @@ def _train(
     watcher = timeline if busy and setup.engine == "numpy" else None
     if watcher is None:
         timeline.phase("train")
+    study = setup.study.study
     results: dict[str, NDArray[np.float64]] = engine.run(
-        lambda: train(protocol, plan, agreed.sizes, owned, ledger.allowed, watcher)
+        lambda: run_training(protocol, study, plan, agreed.sizes, owned, ledger.allowed, watcher)
     )
-    return results.get("model")
+    return results

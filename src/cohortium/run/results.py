@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,35 +15,40 @@ from numpy.typing import NDArray
 
 import cohortium
 from cohortium.errors import ParameterError
-from cohortium.learn import DualPlan, Model
+from cohortium.learn import Model
 from cohortium.mpc import Protocol
 from cohortium.net import Mesh
 from cohortium.run.agreeing import Agreed
+from cohortium.run.planning import Plan
 from cohortium.run.timeline import Timeline
 from cohortium.study import DisclosureLedger, StudyFile
 
 RECORD_FILE = "record.json"
+METRICS_FILE = "metrics.json"
 
 
 @dataclass(frozen=True)
 class Results:
-    """What one party knows at the end of its run; ``weights`` is None where nothing came."""
+    """What one party knows at the end of its run; ``received`` is what was revealed to it."""
 
     study: StudyFile
     party: str
     mesh: Mesh
     protocol: Protocol
     agreed: Agreed
-    plan: DualPlan
+    plan: Plan
+    form: str
     ledger: DisclosureLedger
     timeline: Timeline
-    weights: NDArray[np.float64] | None
+    received: Mapping[str, NDArray[np.float64]]
 
 
 def make_output(output: Path) -> None:
     """Make the directory of the results; a wrong one is to be known before anybody has computed."""
     try:
         output.mkdir(parents=True, exist_ok=True)
+        # Not every run has metrics: an earlier run's must not be taken for this one's.
+        (output / METRICS_FILE).unlink(missing_ok=True)
         if not os.access(output, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
@@ -56,6 +62,10 @@ def write_results(output: Path, results: Results) -> list[Path]:
     """
     try:
         paths = _write_models(output, results)
+        metrics = _metrics(results)
+        if metrics:
+            text = json.dumps(metrics, indent=1)
+            (output / METRICS_FILE).write_text(text + "\n", encoding="utf-8")
         record = json.dumps(_record(results), indent=1)
         (output / RECORD_FILE).write_text(record + "\n", encoding="utf-8")
     except OSError as error:
@@ -71,12 +81,14 @@ def _not_written(what: str, error: OSError) -> ParameterError:
 
 
 def _write_models(output: Path, results: Results) -> list[Path]:
-    agreed, weights = results.agreed, results.weights
+    agreed, weights = results.agreed, results.received.get("model")
     if weights is None or agreed.features is None:
         return []
     study = results.study.study
     paths = []
-    for column, l2 in enumerate(study.model.l2):
+    chosen = study.validation.choose if study.validation is not None else None
+    strengths: list[float | None] = [None] if chosen else list(study.model.l2)
+    for column, l2 in enumerate(strengths):
         model = Model(
             agreed.features,
             np.ascontiguousarray(weights[:-1, column]),
@@ -90,15 +102,37 @@ def _write_models(output: Path, results: Results) -> list[Path]:
                 "cohortium": cohortium.__version__,
                 "samples": sum(agreed.sizes.values()),
                 "iterations": study.model.iterations,
-                "l2": l2,
+                **({"l2": l2} if l2 is not None else {"l2": study.model.l2, "chosen by": chosen}),
             },
         )
         # All digits: two values that differ must not share a file.
         strength = repr(l2).removesuffix(".0")
-        name = "model.json" if len(study.model.l2) == 1 else f"model-l2={strength}.json"
+        name = "model.json" if len(strengths) == 1 else f"model-l2={strength}.json"
         model.save(output / name)
         paths.append(output / name)
     return paths
+
+
+def _metrics(results: Results) -> dict[str, Any]:
+    """Return the metrics that were revealed to this party, a value for each λ."""
+    study = results.study.study
+    values = {
+        name: [round(float(value), 6) for value in found]
+        if found.ndim == 1
+        else [[round(float(value), 6) for value in pair] for pair in found.T]
+        for name, found in results.received.items()
+        if name not in ("model", "bounds")
+    }
+    if not values or study.validation is None:
+        return {}
+    return {
+        "format": "cohortium-metrics/1",
+        "study": study.study.name,
+        "study_digest": results.study.digest,
+        "folds": study.validation.folds,
+        "l2": study.model.l2,
+        "metrics": values,
+    }
 
 
 def _record(results: Results) -> dict[str, Any]:
@@ -113,6 +147,7 @@ def _record(results: Results) -> dict[str, Any]:
         "session": results.mesh.session_id.hex(),
         "samples": results.agreed.sizes,
         "features": results.agreed.feature_count,
+        "form": results.form,
         "plan": results.plan.lines(),
         "seconds": {name: round(value, 4) for name, value in results.timeline.seconds.items()},
         "rounds": counters.rounds,

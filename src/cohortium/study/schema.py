@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from cohortium.errors import StudyError
+from cohortium.study.checks import check_study
 from cohortium.study.wording import explain
 
 if sys.version_info >= (3, 11):
@@ -25,9 +26,21 @@ else:
 
 Role = Literal["data", "compute", "deal", "receive"]
 PartyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+Metric = Literal[
+    "accuracy",
+    "balanced_accuracy",
+    "sensitivity",
+    "specificity",
+    "log_loss",
+    "brier",
+    "auc",
+    "auc_bounds",
+]
+ClassWeights = Annotated[
+    list[Annotated[float, Field(ge=0, le=1000)]], Field(min_length=2, max_length=2)
+]
 Lambda = Annotated[float, Field(ge=0, le=1e9)]
 _LARGEST_FILE = 16 << 20
-_LARGEST_PORT = 65535
 
 
 class _Strict(BaseModel):
@@ -75,21 +88,38 @@ def _as_list(value: Any) -> Any:
 
 
 class ModelSection(_Strict):
-    """``[model]``: the estimator and its parameters."""
+    """``[model]``: the estimator and its parameters.
+
+    ``batch`` asks for mini-batches, in the primal; ``iterations`` are then its steps.
+    """
 
     kind: Literal["logistic"] = "logistic"
+    form: Literal["auto", "dual", "primal"] = "auto"
     l2: Annotated[list[Lambda], BeforeValidator(_as_list), Field(min_length=1, max_length=1000)] = [
         1.0
     ]
     iterations: Annotated[int, Field(ge=1, le=10_000)] = 100
     logit_bound: Annotated[float, Field(ge=1, le=256)] = 32.0
+    sigmoid: Literal["periodic", "hong5", "hong3", "tfe5", "mohassel3"] = "periodic"
     sigmoid_error: Annotated[float, Field(ge=1e-6, le=0.1)] = 2e-3
+    class_weight: Literal["balanced"] | ClassWeights | None = None
+    weight_bound: Annotated[float, Field(ge=1, le=1000)] = 10.0
+    batch: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    learning_rate: Annotated[float, Field(ge=1e-9, le=1000)] | None = None
+    momentum: Annotated[float, Field(ge=0, le=0.999)] | None = None
+
+
+class ValidationSection(_Strict):
+    """``[validation]``: cross-validation in the same rounds, and how λ is chosen by it."""
+
+    folds: Annotated[int, Field(ge=2, le=100)]
+    choose: Metric | None = None
 
 
 class Reveal(_Strict):
     """``[[reveal]]``: one thing that becomes readable, and to whom."""
 
-    what: Literal["model"]
+    what: Literal["model"] | Metric
     to: Annotated[list[PartyName], Field(min_length=1)]
 
 
@@ -101,6 +131,7 @@ class Study(_Strict):
     data: DataSection = DataSection()
     preparation: PreparationSection = PreparationSection()
     model: ModelSection = ModelSection()
+    validation: ValidationSection | None = None
     reveal: Annotated[list[Reveal], Field(min_length=1)]
 
     def with_role(self, role: Role) -> tuple[str, ...]:
@@ -159,77 +190,5 @@ def parse_study(text: str, source: str = "the study") -> StudyFile:
         study = Study.model_validate(document)
     except ValidationError as error:
         raise StudyError(explain(error, source, Study), remedy="Correct the study file.") from None
-    _check_parties(study, source)
-    _check_reveals(study, source)
-    _check_model(study, source)
+    check_study(study, source)
     return StudyFile(study, text, hashlib.sha256(text.encode()).hexdigest())
-
-
-def _check_parties(study: Study, source: str) -> None:
-    names = [party.name for party in study.party]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise StudyError(
-            f"{source}: the party name {twice[0]!r} is there twice.",
-            remedy="Give each party a name of its own.",
-        )
-    dealers, computing = study.with_role("deal"), study.with_role("compute")
-    if len(dealers) != 1:
-        raise StudyError(
-            f"{source}: {len(dealers)} parties have the role 'deal'.",
-            remedy="Give it to exactly one party, which does not compute.",
-        )
-    if len(computing) < 2:
-        raise StudyError(
-            f"{source}: {len(computing)} parties have the role 'compute'.",
-            remedy="Give it to two or more parties.",
-        )
-    if dealers[0] in computing:
-        raise StudyError(
-            f"{source}: {dealers[0]!r} deals and computes; it could read every secret.",
-            remedy="Give the role 'deal' to a party that does not compute.",
-        )
-    if not study.with_role("data"):
-        raise StudyError(
-            f"{source}: no party has the role 'data'.", remedy="Give it to those that own samples."
-        )
-    for party in study.party:
-        if party.address and int(party.address.rpartition(":")[2]) not in range(
-            1, _LARGEST_PORT + 1
-        ):
-            raise StudyError(
-                f"{source}: the address of {party.name!r}, {party.address!r}, has no valid port.",
-                remedy=f"Give HOST:PORT with a port from 1 to {_LARGEST_PORT}.",
-            )
-
-
-def _check_reveals(study: Study, source: str) -> None:
-    whats = [reveal.what for reveal in study.reveal]
-    if len(set(whats)) < len(whats):
-        raise StudyError(
-            f"{source}: a [[reveal]] of the same thing is there twice.",
-            remedy="List each thing once, with all its receivers.",
-        )
-    roles = {party.name: party.roles for party in study.party}
-    for reveal in study.reveal:
-        for name in reveal.to:
-            if name not in roles:
-                raise StudyError(
-                    f"{source}: {reveal.what!r} is revealed to {name!r}, which is no party.",
-                    remedy=f"Its parties are: {', '.join(roles)}.",
-                )
-            if "receive" not in roles[name]:
-                raise StudyError(
-                    f"{source}: {reveal.what!r} is revealed to {name!r}, which does not have the "
-                    "role 'receive'.",
-                    remedy="Add the role, or take the party out of the [[reveal]].",
-                )
-
-
-def _check_model(study: Study, source: str) -> None:
-    twice = sorted({value for value in study.model.l2 if study.model.l2.count(value) > 1})
-    if twice:
-        raise StudyError(
-            f"{source}: model.l2 has {twice[0]:g} twice.",
-            remedy="Each value makes a model of its own: list it once.",
-        )
