@@ -92,7 +92,10 @@ def test_the_record_accounts_for_the_run(simulated: Simulated) -> None:
         assert record["cohortium"] == cohortium.__version__
         assert record["samples"] == {"north": 24, "south": 20}
         assert record["features"] == 27
-        assert record["revealed"] == [{"what": "model", "to": ["north", "south"], "shape": [28, 1]}]
+        assert record["revealed"] == [
+            {"what": "bounds", "to": ["north", "south"], "shape": [1]},
+            {"what": "model", "to": ["north", "south"], "shape": [28, 1]},
+        ]
         assert {"prepare", "connect", "agree", "share", "iterations"} <= record["seconds"].keys()
         for other in TWO_SITES.keys() - {name}:
             sent = record["link_bytes"]["sent"][other]
@@ -209,9 +212,11 @@ def test_three_processes_that_join_have_the_simulations_model(
             f"{name}: connecting to all parties",
             f"{name}: agreeing on features",
             *common,
+            "Form of the training: dual (41 rounds, 0.0 MB, 0.2 s predicted).",
             f"{name}: sharing masked data",
             f"{name}: Gram matrix",
             f"{name}: training",
+            f"{name}: checking the stated bounds",
             f"{name}: revealing the model",
         ]
         assert told[-3].startswith(f"{name}: done · iteration 12/12 · 25 rounds · ")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from run_sites import (
     OWNER,
@@ -20,8 +21,12 @@ from run_sites import (
     write_with_label_file,
 )
 
+from cohortium.data import prepare
+from cohortium.errors import BoundError
 from cohortium.learn import Model
+from cohortium.run.child import read_site_data
 from cohortium.run.local import LocalRun, simulate
+from cohortium.run.party import preparation_of
 
 TOLERANCE = 0.005
 
@@ -123,3 +128,80 @@ def test_several_l2_are_several_models(tmp_path: Path) -> None:
     assert sorted(done) == sorted(TWO_SITES)
     iterations = [event["done"] for party, event in events if event["event"] == "iteration"]
     assert max(iterations) == 12
+
+
+def changed_run(folder: Path, *changes: tuple[str, str]) -> LocalRun:
+    """Run the two sites' study with replaced lines."""
+    text = study_text(TWO_SITES, iterations=40)
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    data = {}
+    for name in ("north", "south"):
+        data[name] = str(cells(name, genes(0), samples=24).write(folder / f"{name}.csv"))
+    return simulate(parsed(text), data, folder / "out", lambda _party, _event: None)
+
+
+def test_a_cross_validation_tells_metrics_and_the_chosen_model_alone(tmp_path: Path) -> None:
+    """Sites whose classes differ by 1.5 standard deviations in five genes."""
+    local = changed_run(
+        tmp_path,
+        ("l2 = 1.0", 'l2 = [0.1, 1.0, 50.0]\nclass_weight = "balanced"\nsigmoid = "tfe5"'),
+        (
+            "[[reveal]]",
+            '[validation]\nfolds = 4\nchoose = "log_loss"\n'
+            '[[reveal]]\nwhat = "auc"\nto = ["south"]\n'
+            '[[reveal]]\nwhat = "accuracy"\nto = ["north", "south"]\n[[reveal]]',
+        ),
+    )
+    assert set(local.metrics) == {"north", "south"}
+    assert set(local.metrics["north"]["metrics"]) == {"accuracy"}
+    found = local.metrics["south"]["metrics"]
+    assert local.metrics["south"]["folds"] == 4
+    assert all(0.75 < value <= 1 for value in found["auc"])
+    assert all(0.6 < value <= 1 for value in found["accuracy"])
+    (path,) = local.models["north"]
+    model = Model.load(path)
+    assert model.training["chosen by"] == "log_loss"
+    listed = [entry["what"] for entry in local.records["north"]["revealed"]]
+    assert listed == ["bounds", "auc", "accuracy", "model"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "form"),
+    [
+        ("form = 'primal'", "primal, as the study asks"),
+        ("batch = 16\nlearning_rate = 0.05\nmomentum = 0.5", "primal, as the steps are given"),
+        ("form = 'dual'", "dual"),
+    ],
+)
+def test_dual_and_primal_as_the_study_says(tmp_path: Path, settings: str, form: str) -> None:
+    local = changed_run(tmp_path, ("l2 = 1.0", f"l2 = 1.0\n{settings}"))
+    assert local.records["north"]["form"].startswith(form)
+    (path,) = local.models["south"]
+    values, labels = [], []
+    for name in ("north", "south"):
+        study = parsed(study_text(TWO_SITES))
+        cohort = read_site_data(str(tmp_path / f"{name}.csv"), study.study)
+        prepared, _ = prepare(cohort, preparation_of(study.study))
+        values.append(prepared.select_features(sorted(prepared.features)).values)
+        labels.append(prepared.labels)
+    model = Model.load(path)
+    scores = np.concatenate(values) @ model.weights + model.intercept
+    assert ((scores > 0) == np.concatenate(labels)).mean() > 0.8
+
+
+def test_many_samples_are_trained_in_the_primal_by_themselves(tmp_path: Path) -> None:
+    for name in ("north", "south"):
+        cells(name, genes(0, 4), samples=700).write(tmp_path / f"{name}.csv")
+    data = {name: str(tmp_path / f"{name}.csv") for name in ("north", "south")}
+    text = study_text(TWO_SITES, iterations=40, l2="0.01")
+    local = simulate(parsed(text), data, tmp_path / "out", lambda _party, _event: None)
+    assert local.records["north"]["form"].startswith("primal (")
+    assert "dual" in local.records["north"]["form"]
+
+
+def test_a_logit_beyond_its_bound_ends_the_run_without_a_model(tmp_path: Path) -> None:
+    with pytest.raises(BoundError, match="logit_bound = 1"):
+        changed_run(tmp_path, ("l2 = 1.0", "l2 = 0.001\nlogit_bound = 1.0"))
+    assert not list((tmp_path / "out").rglob("model*.json"))

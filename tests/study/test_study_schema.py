@@ -140,7 +140,7 @@ def test_a_wrong_type_is_named(old: str, new: str, told: str) -> None:
         ('name = "uni"', 'name = "uni"\naddress = "uni"', 'address = "uni" should be HOST:PORT'),
         ('name = "uni"', 'name = "uni"\naddress = "uni:70000"', "'uni:70000', has no valid port"),
         ('name = "uni"', 'name = "uni"\naddress = "uni:0"', "'uni:0', has no valid port"),
-        ('what = "model"', 'what = "weights"', "reveal[1].what = \"weights\" should be 'model'"),
+        ('what = "model"', 'what = "weights"', "reveal[1].what = \"weights\" should be 'model', "),
     ],
 )
 def test_a_value_out_of_range_is_named(old: str, new: str, told: str) -> None:
@@ -270,3 +270,30 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
         file.truncate((16 << 20) + 1)
     with pytest.raises(StudyError, match="too large"):
         load_study(path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ('class_weight = "even"', "model.class_weight = \"even\" should be 'balanced'"),
+        ("class_weight = [1.0]", "model.class_weight = [1.0] should have 2 or more entries"),
+        ("class_weight = [1.0, 30.0]", "larger than model.weight_bound = 10"),
+        ('batch = 3\nform = "dual"', "model.batch is for the primal"),
+        ('batch = 3\nclass_weight = "balanced"', "model.class_weight is for the dual alone"),
+        ('form = "primal"\nl2 = [1.0, 2.0]', "several values of model.l2 is for the dual alone"),
+        ('form = "primal"\nsigmoid = "hong5"', "model.sigmoid = 'hong5' is for the dual alone"),
+        ("[validation]\nfolds = 3", "nothing of it is revealed or used"),
+        ("[validation]\nfolds = 1", "validation.folds = 1 should be greater than or equal to 2"),
+        ('[validation]\nfolds = 3\nchoose = "auc"', "one value of model.l2 to choose from"),
+        (
+            'l2 = [1.0, 2.0]\n[validation]\nfolds = 3\nchoose = "auc_bounds"',
+            "is two numbers, by which none is best",
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other(lines: str, told: str) -> None:
+    assert told in refused(changed("iterations = 10", f"iterations = 10\n{lines}"))
+
+
+def test_a_metric_needs_a_validation() -> None:
+    assert "there is no [validation]" in refused(changed('what = "model"', 'what = "auc"'))

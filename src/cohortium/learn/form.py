@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cohortium.errors import FixedPointOverflowError
-from cohortium.learn.dual_plan import DualPlan
+from cohortium.learn.dual_plan import DualPlan, plan_dual
 from cohortium.learn.parameters import DualParameters, PrimalParameters
 from cohortium.learn.primal_plan import PrimalPlan, plan_primal
 
@@ -53,28 +57,53 @@ def primal_cost(plan: PrimalPlan) -> Cost:
     )
 
 
-def primal_instead(plan: DualPlan) -> PrimalPlan | None:
-    """Return the primal's plan of the same regression where it costs less, None elsewhere.
+def cheaper(
+    samples: int,
+    features: int,
+    clip: float,
+    parameters: DualParameters,
+    assignment: NDArray[np.int64] | None = None,
+) -> tuple[DualPlan | PrimalPlan, str]:
+    """Return the plan of the form that costs less, of those that fit, and the prediction in words.
 
-    It takes as many steps on all samples, with the same step size and the momentum of the
-    strongly convex case. The dual alone has several λ, folds, weights and piecewise sigmoids.
+    The dual alone has several λ, folds, weights and piecewise sigmoids. Raises
+    FixedPointOverflowError where neither form fits.
     """
-    parameters = plan.parameters
-    if plan.columns > 1 or parameters.weighted or parameters.sigmoid != "periodic":
-        return None
+    dual: DualPlan | None = None
+    refusal: FixedPointOverflowError | None = None
     try:
-        other = plan_primal(plan.samples, plan.features, plan.clip, as_primal(plan))
-    except FixedPointOverflowError:
-        return None
-    return other if primal_cost(other).seconds < dual_cost(plan).seconds else None
+        dual = plan_dual(samples, features, clip, parameters, assignment)
+    except FixedPointOverflowError as error:
+        refusal = error
+    primal = None
+    if assignment is None and len(parameters.l2) == 1 and _plain(parameters):
+        with contextlib.suppress(FixedPointOverflowError):
+            primal = plan_primal(samples, features, clip, as_primal(features, clip, parameters))
+    if primal is not None:
+        cost = primal_cost(primal)
+        if dual is None:
+            return primal, f"primal ({cost} predicted)"
+        if cost.seconds < dual_cost(dual).seconds:
+            return primal, f"primal ({cost} predicted; dual {dual_cost(dual)})"
+    if dual is None:
+        raise refusal or FixedPointOverflowError("Neither form of the training fits.")
+    return dual, f"dual ({dual_cost(dual)} predicted)"
 
 
-def as_primal(plan: DualPlan) -> PrimalParameters:
-    """Return the parameters in the primal of a plan in the dual, of one column."""
-    parameters: DualParameters = plan.parameters
+def _plain(parameters: DualParameters) -> bool:
+    return not parameters.weighted and parameters.sigmoid == "periodic"
+
+
+def as_primal(features: int, clip: float, parameters: DualParameters) -> PrimalParameters:
+    """Return the primal's parameters of the same regression, of one λ.
+
+    As many steps on all samples, with the same step size and the momentum of the strongly convex
+    case.
+    """
     (l2,) = parameters.l2
-    mean_square = 1.0 if parameters.standardised else plan.clip**2
-    rate = 1.0 / (plan.loss.curvature * (plan.features * mean_square + 1.0) + l2)
+    mean_square = 1.0 if parameters.standardised else clip**2
+    curvature = 0.25 if parameters.kind == "logistic" else 1.0
+    rate = 1.0 / (curvature * (features * mean_square + 1.0) + l2)
     root = math.sqrt(rate * l2)
     return PrimalParameters(
         kind=parameters.kind,

@@ -80,7 +80,9 @@ def train(
             chosen = best(signed, [int(place) for place in preference])
             column = chosen.reshape(plan.models, 1)
             prepare([dual, intercept, column])
-            dual, intercept = dual @ column, intercept @ column
+            # One of the column's bits is 1, so nothing becomes larger.
+            dual = dual.matmul(column, bound=dual.bound)
+            intercept = intercept.matmul(column, bound=intercept.bound)
     if MODEL in disclosures:
         enter("reveal")
         result = model_weights(rows.blocks, dual, intercept, weights, plan)

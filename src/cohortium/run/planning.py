@@ -21,7 +21,7 @@ from cohortium.learn import (
     train,
     train_primal,
 )
-from cohortium.learn.form import as_primal, dual_cost, primal_cost, primal_instead
+from cohortium.learn.form import as_primal, cheaper, dual_cost, primal_cost
 from cohortium.mpc import Protocol
 from cohortium.study import Study
 
@@ -57,14 +57,14 @@ def make_plan(study: Study, sizes: Mapping[str, int], features: int) -> tuple[Pl
     folds = None
     if study.validation is not None:
         folds = fold_assignment(list(sizes.values()), study.validation.folds)
-    dual = plan_dual(samples, features, clip, dual_parameters(study), folds)
+    parameters = dual_parameters(study)
     if model.form == "primal":
-        plan = plan_primal(samples, features, clip, as_primal(dual))
+        plan = plan_primal(samples, features, clip, as_primal(features, clip, parameters))
         return plan, f"primal, as the study asks ({primal_cost(plan)} predicted)"
-    other = primal_instead(dual) if model.form == "auto" else None
-    if other is None:
-        return dual, f"dual ({dual_cost(dual)} predicted)"
-    return other, f"primal ({primal_cost(other)} predicted; dual {dual_cost(dual)})"
+    if model.form == "dual":
+        dual = plan_dual(samples, features, clip, parameters, folds)
+        return dual, f"dual, as the study asks ({dual_cost(dual)} predicted)"
+    return cheaper(samples, features, clip, parameters, folds)
 
 
 def _stepwise(study: Study, samples: int, features: int) -> PrimalParameters:

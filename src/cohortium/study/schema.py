@@ -119,7 +119,7 @@ class ValidationSection(_Strict):
 class Reveal(_Strict):
     """``[[reveal]]``: one thing that becomes readable, and to whom."""
 
-    what: Literal["model"] | Metric
+    what: Literal["model", Metric]
     to: Annotated[list[PartyName], Field(min_length=1)]
 
 

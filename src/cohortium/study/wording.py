@@ -39,7 +39,7 @@ def explain(error: ValidationError, source: str, study: type[BaseModel]) -> str:
     """
     sentences = []
     for problem in error.errors()[:_MOST_PROBLEMS]:
-        place = _key([part for part in problem["loc"] if part != "function-before[_as_list()"])
+        place = _key([part for part in problem["loc"] if not _of_pydantic(part)])
         if problem["type"] == "extra_forbidden":
             known = _known_keys(problem["loc"][:-1], study)
             near = get_close_matches(str(problem["loc"][-1]), known, 1)
@@ -50,6 +50,11 @@ def explain(error: ValidationError, source: str, study: type[BaseModel]) -> str:
         else:
             sentences.append(f"{place} = {_shown(problem['input'])} {_allowed(problem)}")
     return f"{source}: " + "; ".join(sentences) + "."
+
+
+def _of_pydantic(part: str | int) -> bool:
+    """Return whether a part of a location is no key of the file, but pydantic's own."""
+    return isinstance(part, str) and part.startswith(("function-", "literal[", "list["))
 
 
 def _shown(value: Any) -> str:
