@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,30 +25,32 @@ NAMES = ("north", "south", "dealer")
 ROLES = Roles(NAMES[:2], NAMES[2])
 
 
-def in_processes(script: str, repeats: int, **settings: Any) -> list[Any]:
+def in_processes(
+    script: str, repeats: int, names: Sequence[str] = NAMES, **settings: Any
+) -> list[Any]:
     """Return what each party printed, after running ``script --party SETTINGS`` for all three."""
     with tempfile.TemporaryDirectory() as home:
-        identities = {name: create_identity(name, Path(home) / name, days=2) for name in NAMES}
-        listeners = {name: [_listener() for _ in range(repeats)] for name in NAMES}
+        identities = {name: create_identity(name, Path(home) / name, days=2) for name in names}
+        listeners = {name: [_listener() for _ in range(repeats)] for name in names}
         processes = []
-        for name in NAMES:
+        for name in names:
             own = {
                 **settings,
                 "name": name,
                 "home": home,
                 "listen": [listener.fileno() for listener in listeners[name]],
-                "ports": {n: [s.getsockname()[1] for s in listeners[n]] for n in NAMES},
-                "certificates": {n: identities[n].certificate_pem for n in NAMES},
+                "ports": {n: [s.getsockname()[1] for s in listeners[n]] for n in names},
+                "certificates": {n: identities[n].certificate_pem for n in names},
             }
             processes.append(
                 subprocess.Popen(
                     [sys.executable, script, "--party", json.dumps(own)],
                     stdout=subprocess.PIPE,
                     pass_fds=own["listen"],
-                    env={**os.environ, **thread_limits(len(NAMES)), "TF_CPP_MIN_LOG_LEVEL": "3"},
+                    env={**os.environ, **thread_limits(len(names)), "TF_CPP_MIN_LOG_LEVEL": "3"},
                 )
             )
-        for name in NAMES:
+        for name in names:
             for listener in listeners[name]:
                 listener.close()
         outputs = [process.communicate()[0] for process in processes]
@@ -61,7 +63,7 @@ def meshes(settings: dict[str, Any]) -> Iterator[Mesh]:
     for repeat, descriptor in enumerate(settings["listen"]):
         peers = [
             Peer(peer, "127.0.0.1", settings["ports"][peer][repeat], settings["certificates"][peer])
-            for peer in NAMES
+            for peer in settings["ports"]
         ]
         yield connect(
             load_identity(Path(settings["home"]) / name),
