@@ -25,7 +25,7 @@ from cohortium.run.timeline import Timeline
 from cohortium.study import DisclosureLedger
 from parties import NAMES, ROLES, in_processes, meshes
 
-PHASES = ("share", "Gram matrix", "iterations", "check", "reveal")
+PHASES = ("share", "Gram matrix", "iterations", "check", "evaluate", "reveal")
 CLIP = 8.0
 
 
@@ -34,6 +34,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--shape", default="225x12634,470x17814")
     arguments.add_argument("--columns", default="1,50")
+    arguments.add_argument("--folds", type=int, default=0, help="cross-validate, with the AUC")
     arguments.add_argument("--engine", default="numpy")
     arguments.add_argument("--iterations", type=int, default=100)
     arguments.add_argument("--repeats", type=int, default=5)
@@ -63,6 +64,7 @@ def measure(shape: str, columns: int, engine: str, options: argparse.Namespace) 
         columns=columns,
         engine=engine,
         iterations=options.iterations,
+        folds=options.folds,
     )
 
 
@@ -82,13 +84,17 @@ def run_party(settings: dict) -> None:
     if settings["engine"] == "tensorflow":
         import tensorflow  # noqa: F401 - its start is the process's, not the training's
     told = {"bounds": NAMES[:2], "model": NAMES[:2]}
+    folds = None
+    if settings["folds"]:
+        folds = np.arange(samples) % settings["folds"]
+        told["auc"] = NAMES[:2]
     results = []
     for mesh in meshes(settings):
         engine = make_engine(settings["engine"])
         timeline = Timeline(lambda _event: None, settings["iterations"])
         with mesh:
             began = time.perf_counter()
-            plan = plan_dual(samples, features, CLIP, parameters)
+            plan = plan_dual(samples, features, CLIP, parameters, folds)
             protocol = start(mesh, ROLES, DisclosureLedger(told), engine)
             watcher = timeline if settings["engine"] == "numpy" else None
             engine.run(

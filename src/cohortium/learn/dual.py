@@ -109,7 +109,8 @@ def fit_dual(
     loss, schedule = plan.loss, plan.schedule
     labels = labels.lift(loss.fraction_bits - loss.label_bits)
     past = _Past(kernel, weights, plan)
-    past.add(np.full((plan.samples, plan.columns), loss.at_zero) - labels)
+    wide = labels + np.zeros((plan.samples, plan.columns))
+    past.add(_without_held_out(-wide + loss.at_zero, plan))
     earlier = []
     for t in range(1, plan.iterations):
         if on_iteration is not None:
@@ -118,11 +119,25 @@ def fit_dual(
         logits = past.logits(point, intercept)
         if t % _CHECK_EVERY == 0:
             earlier.append(logits)
-        past.add(loss.predict(logits) - labels)
+        past.add(_residuals(logits, wide, plan))
     if on_iteration is not None:
         on_iteration(plan.iterations)
     dual, intercept = past.combined(schedule.final, schedule.intercept_final)
     return Fit(dual, intercept, past.logits(dual, intercept), earlier)
+
+
+def _residuals(logits: SecretTensor, labels: SecretTensor, plan: DualPlan) -> SecretTensor:
+    """Return prediction − label, and zeros where a row takes no part in a column."""
+    if plan.trained is None:
+        return plan.loss.predict(logits) - labels
+    # Predictions cost most of an iteration: none for rows that are held out.
+    places = np.flatnonzero(plan.trained)
+    flat = plan.loss.predict(logits.reshape(-1)[places]) - labels.reshape(-1)[places]
+    return flat.scattered(places, logits.shape)
+
+
+def _without_held_out(residuals: SecretTensor, plan: DualPlan) -> SecretTensor:
+    return residuals if plan.trained is None else residuals * plan.trained
 
 
 class _Past:
@@ -136,9 +151,7 @@ class _Past:
         self._sums: list[SecretTensor] = []
 
     def add(self, residual: SecretTensor) -> None:
-        """Take the next residual; a row that takes no part in a column counts as zero there."""
-        if self._plan.trained is not None:
-            residual = residual * self._plan.trained
+        """Take the next residual."""
         self._residuals.append(residual.with_bound(self._plan.loss.residual_bound))
         if self._weights is None:
             self._sums.append(self._residuals[-1].sum(0).reshape(1, self._plan.columns))

@@ -27,7 +27,7 @@ from cohortium.mpc.protocol import (
     Value,
 )
 from cohortium.ring import concatenate as ring_concatenate
-from cohortium.ring import reshape, sum_over, take, transpose
+from cohortium.ring import reshape, scatter, sum_over, take, transpose
 from cohortium.ring.fixed import VALUE_BITS
 
 # Fraction bits of a public float factor where the caller does not say.
@@ -96,6 +96,11 @@ class SecretTensor:
         """Return the tensor with another shape of the same size."""
         known = np.broadcast_to(np.int8(0), self.shape).reshape(shape).shape
         return self._reshaped(lambda a: reshape(a, known), known)
+
+    def scattered(self, places: NDArray[np.int64], shape: Shape) -> SecretTensor:
+        """Return zeros of a shape with this flat tensor's elements at the places, row by row."""
+        size = math.prod(shape)
+        return self._reshaped(lambda a: reshape(scatter(a, places, size), shape), shape)
 
     def sum(self, axis: int | None = None) -> SecretTensor:
         """Return the sums along an axis, or of everything as shape ()."""

@@ -52,6 +52,15 @@ def take(array: RingArray, index: np.ndarray[Any, Any]) -> RingArray:
     return tensorflow().gather(array, index) if is_tensor(array) else array[index]
 
 
+def scatter(array: RingArray, index: np.ndarray[Any, Any], size: int) -> RingArray:
+    """Return ``size`` zeros, with the elements of a flat array at the places of ``index``."""
+    if is_tensor(array):
+        return tensorflow().scatter_nd(index.reshape(-1, 1), array, (size,))
+    whole = np.zeros(size, np.asarray(array).dtype)
+    whole[index] = array
+    return whole
+
+
 def concatenate(arrays: Sequence[RingArray], axis: int) -> RingArray:
     """Return the arrays joined along an axis."""
     if is_tensor(arrays[0]):
