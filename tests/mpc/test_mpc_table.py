@@ -62,8 +62,8 @@ def test_reciprocals_hold_their_error(low, high, bits):
         one, two = run_for_values(build, parties, outsiders=())
         assert np.abs(one * x - 1).max() < 2.0**-20
         assert np.abs(two * np.sqrt(x) - 1).max() < 2.0**-19
-        assert rounds["p0"][0] <= 14
-        assert rounds["p0"][1] <= 16
+        assert rounds["p0"][0] <= 13
+        assert rounds["p0"][1] <= 15
 
 
 def test_refusals():

@@ -113,7 +113,7 @@ class Evaluation:
         return self._mean((pairs.with_bound(most) * inverse).with_bound(most) - half)
 
     def auc_bounds(self) -> SecretTensor:
-        """Return a lower and an upper bound of the AUC, 2 × models."""
+        """Return a lower and an upper bound of the AUC, 2 × models; 0 where a class is absent."""
         bounds = bracketed_pairs(self._logits, self._labels, self._sizes)
         most = float(self._sizes.max()) ** 2 / 4
         shares = [self._mean(self._of_pairs(pairs.with_bound(most))) for pairs in bounds]

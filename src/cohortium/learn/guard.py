@@ -15,15 +15,17 @@ BOUNDS = "bounds"
 
 
 def within(x: SecretTensor, bound: float) -> SecretTensor:
-    """Return 1 where every |x| ≤ bound, else 0: a scalar at 0 fraction bits; exact.
+    """Return 1 where −bound ≤ x ≤ bound everywhere, else 0: a scalar at 0 fraction bits.
 
-    The bound that the tensor states is not believed: all 64 bits are compared. Seven rounds, or
-    eight where x has more than some 30,000 elements.
+    The bound that the tensor states is not believed: any ring element is told right. (At the bound
+    itself the answer may be 0, where a float can not tell it from the next number.) Seven rounds,
+    one less for a prepared tensor, one more for 30,000 elements and above.
     """
-    flat = x.reshape(-1).with_bound(2.0 ** (61 - x.fraction_bits))
-    bits, _ = compare(flat, [-bound, bound + 2.0**-x.fraction_bits])
+    flat = x.reshape(-1).with_bound(bound)
+    bits, _ = compare(flat, [-bound, bound + 2.0**-x.fraction_bits], all_bits=True)
+    # Of an element outside this is 1, or 2 where x + bound or x − bound wraps around.
     outside = (bits[0] - bits[1]).sum() + flat.shape[0]
-    return less(outside.with_bound(flat.shape[0]), 0.5)
+    return less(outside.with_bound(2.0 * flat.shape[0]), 0.5)
 
 
 def check(

@@ -119,7 +119,7 @@ def calibration(
 ) -> SecretTensor:
     """Return negatives and positives between cuts, 2 × (cuts + 1) × models, at 0 fraction bits.
 
-    Both counts of an interval are 0 where either of them is from 1 to ``minimum`` − 1. Thirteen
+    Both counts of an interval are 0 where either of them is from 1 to ``minimum`` − 1. Ten
     rounds at most. What it does not hide: the number of all rows is public, so the intervals with
     zeros are known to hold the rest together; how many of them are positives is not, as long as
     the number of positives is not revealed elsewhere.

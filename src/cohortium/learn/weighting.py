@@ -20,8 +20,9 @@ def sample_weights(
 
     ``labels`` (n × 1) are 0/1 at 0 fraction bits; ``own`` are the weights that owners brought.
     "balanced" takes two rounds: n / (2·class count) is looked up at the secret count, without
-    revealing it (for n of 4,096 and more it is computed, in 14 rounds), then chosen by the label.
-    Given class weights are local, owners' weights on top of class weights two rounds.
+    revealing it (for n of 4,096 and more it is computed, in 13 rounds), then chosen by the label.
+    Given class weights take a rescale, or nothing if they are whole; owners' weights on top of
+    class weights two rounds.
     """
     by_class = _class_weights(labels, plan)
     if by_class is None or own is None:

@@ -22,13 +22,19 @@ from cohortium.mpc.tensor import (
 
 
 def compare(
-    x: SecretTensor, cuts: ArrayLike, factor: SecretTensor | None = None
+    x: SecretTensor,
+    cuts: ArrayLike,
+    factor: SecretTensor | None = None,
+    *,
+    all_bits: bool = False,
 ) -> tuple[SecretTensor, SecretTensor]:
     """Return [x < c], at 0 fraction bits, and [x < c] · factor, each cuts × x's shape; exact.
 
-    ``factor``, of x's shape, is x itself where none is given. Four rounds, or three where 17 bits
-    hold |x − c|, and one less for operands that were prepared. Each computing party sends to each
-    other 8 bytes an element that was not prepared, and at most 4.5 bytes an element and cut.
+    ``factor``, of x's shape, is x itself where none is given. As many bits are compared as x's
+    bound and the cuts need; with ``all_bits`` 64, whatever is stated. Four rounds, or three where
+    17 bits hold |x − c|, and one less for operands that were prepared. Each computing party sends
+    to each other 8 bytes an element that was not prepared, and at most 4.5 bytes an element and
+    cut.
     """
     places = np.asarray(cuts, dtype=np.float64).reshape(-1)
     if not len(places) or not np.isfinite(places).all():
@@ -46,7 +52,8 @@ def compare(
     places = np.clip(places, -x.bound - unit, x.bound + unit)
     largest = x.bound + float(np.abs(places).max()) + unit
     # A tensor's integers are below 2^62, so differences never need more than 64 bits.
-    width = min(64, max(2, math.floor(math.log2(largest) + x.fraction_bits) + 2))
+    width = 64 if all_bits else math.floor(math.log2(largest) + x.fraction_bits) + 2
+    width = min(64, max(2, width))
     bits, products = x.protocol.compare(
         x.value, places, x.fraction_bits, width, factor.value, x.shape
     )

@@ -45,7 +45,7 @@ def table(x: SecretTensor, entries: NDArray[np.float64], fraction_bits: int) -> 
 
 
 def reciprocal(x: SecretTensor, low: float, high: float) -> SecretTensor:
-    """Return 1/x for low ≤ x ≤ high (0 < low), off by less than 2^-20 of it; 14 rounds.
+    """Return 1/x for low ≤ x ≤ high (0 < low), off by less than 2^-20 of it; 13 rounds.
 
     The result has enough fraction bits for that at 1/high. Where x is outside of the range the
     result means nothing. Newton's iteration y ← y·(2 − x·y) from a table of the leading bits.
@@ -54,7 +54,7 @@ def reciprocal(x: SecretTensor, low: float, high: float) -> SecretTensor:
 
 
 def inverse_square_root(x: SecretTensor, low: float, high: float) -> SecretTensor:
-    """Return 1/√x for low ≤ x ≤ high (0 < low), off by less than 2^-19 of it; 16 rounds.
+    """Return 1/√x for low ≤ x ≤ high (0 < low), off by less than 2^-19 of it; 15 rounds.
 
     As ``reciprocal``, by Newton's iteration y ← y·(3 − x·y²)/2.
     """
