@@ -36,7 +36,7 @@ from data import CLIP, SETS, SITES, Divided, divided, folder
 from parties import in_processes, meshes
 
 # λ of the mean log-loss + λ/2·‖w‖², and Nesterov's iterations: the same for all sets.
-L2, ITERATIONS, LOGIT_BOUND = 10.0, 150, 64.0
+L2, ITERATIONS, LOGIT_BOUND = 10.0, 150, 32.0
 WEIGHTS = (None, "balanced")
 ROLES = Roles(SITES[:2], SITES[2])
 TOLD = {name: list(SITES[:2]) for name in ("bounds", "model", "accuracy", "auc")}

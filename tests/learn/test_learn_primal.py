@@ -13,7 +13,12 @@ from learn_trainings import (
     train_primal_secure,
 )
 
-from cohortium.errors import EncodingError, FixedPointOverflowError, ParameterError
+from cohortium.errors import (
+    BoundError,
+    EncodingError,
+    FixedPointOverflowError,
+    ParameterError,
+)
 from cohortium.learn import PrimalParameters, plan_primal
 from cohortium.learn.parameters import PRIMAL_RULES
 from cohortium.learn.primal_plan import row_order
@@ -204,7 +209,11 @@ def test_a_plan_fits_the_ring_or_is_refused(kind, count, rate, momentum, l2, cli
     assert plan.data_bits >= 8
     # Every operation checks that its result fits; over the clear protocol too.
     rows = np.zeros((count, 1)), np.zeros(count)
-    np.testing.assert_allclose(train_primal_clear(plan, {"p0": rows})[:1], 0.0)
+    try:
+        np.testing.assert_allclose(train_primal_clear(plan, {"p0": rows})[:1], 0.0)
+    except BoundError:
+        # The intercept moves by half the rate in the first of three steps.
+        assert 1.5 * rate * (1 + momentum + momentum**2) >= min(weight, logit)
 
 
 def test_what_does_not_fit_is_refused_with_a_remedy():

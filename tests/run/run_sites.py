@@ -32,7 +32,7 @@ from cohortium.study import StudyFile, parse_study
 LABEL, POSITIVE, NEGATIVE = "subtype", "BCR/ABL", "NEG"
 OWNER = ("data", "compute", "receive")
 TWO_SITES: Mapping[str, Sequence[str]] = {"north": OWNER, "south": OWNER, "uni": ("deal",)}
-SECONDS = 60.0
+SECONDS = 100.0
 
 
 def genes(first: int, count: int = 30) -> list[str]:

@@ -175,9 +175,9 @@ class _Past:
     def logits(self, dual: SecretTensor, intercept: SecretTensor) -> SecretTensor:
         """Return K·u + intercept; local."""
         # Of the bound only the sum's matters: where a part wraps around, the sum wraps back.
-        bound = self._plan.loss.bound
-        product = self._kernel.matmul(dual, bound=bound)
-        return (product + intercept.with_bound(bound)).with_bound(bound)
+        half = self._plan.loss.bound / 2
+        product = self._kernel.matmul(dual, bound=half)
+        return (product + intercept.with_bound(half)).with_bound(2 * half)
 
 
 def held_out_logits(logits: SecretTensor, plan: DualPlan) -> SecretTensor:

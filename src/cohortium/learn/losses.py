@@ -110,5 +110,5 @@ def squared_loss(bound: float) -> Loss:
 
 
 def _fitting(bound: float) -> int:
-    """Return the fraction bits with which the difference of two such numbers just fits."""
-    return math.ceil(VALUE_BITS - math.log2(2 * bound)) - 1
+    """Return the fraction bits with which numbers up to the bound just fit the ring."""
+    return math.ceil(VALUE_BITS - math.log2(bound)) - 1

@@ -63,9 +63,12 @@ def _in_order(
     second: NDArray[np.int64],
 ) -> SecretTensor:
     """Return s·(y_j − y_i) of each pair and model, at 1 fraction bit."""
-    difference = scores[first] - scores[second]
+    # A difference may need one bit more than a tensor may have; all the ring's bits are compared.
+    half = scores.with_bound(scores.bound / 2)
+    difference = half[first] - half[second]
     factor = labels[second] - labels[first]
-    _, terms = compare(difference, [0.0, 2.0**-difference.fraction_bits], factor=factor)
+    cuts = [0.0, 2.0**-difference.fraction_bits]
+    _, terms = compare(difference, cuts, factor=factor, all_bits=True)
     return (terms[0] + terms[1]).times_power_of_two(-1)
 
 
