@@ -142,7 +142,8 @@ def show_costs(console: Console, records: Mapping[str, Mapping[str, Any]]) -> No
 def show_metrics(console: Console, metrics: Mapping[str, Any]) -> None:
     """Print what a party learned of a cross-validation, a line for each λ."""
     found = metrics["metrics"]
-    table = Table(title=f"{metrics['folds']}-fold cross-validation", title_justify="left")
+    console.print(f"{metrics['folds']}-fold cross-validation, mean over the folds:")
+    table = Table()
     table.add_column("l2", justify="right")
     for name in found:
         table.add_column(name.replace("_", " "), justify="right")

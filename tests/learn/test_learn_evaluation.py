@@ -122,6 +122,26 @@ def test_a_fold_without_one_of_the_classes():
         )
 
 
+def test_the_largest_folds_for_an_exact_auc():
+    """A thousand rows in one fold and a few in another, each with one sample of a class."""
+    sizes = (1000, 40)
+    logits, labels = scores(8, sizes, 1)
+    labels[:] = 0
+    labels[[17, 1003]] = 1
+    names = ["auc", "sensitivity", "specificity", "auc_bounds"]
+
+    def build(protocol, me):
+        z, y = shared(protocol, me, logits, labels)
+        found = evaluate(z, y, sizes, names)
+        return [found[name] for name in names]
+
+    for parties in (0, 2):
+        *found, bounds = run_for_values(build, parties, outsiders=())
+        for name, value in zip(names, found, strict=False):
+            assert abs(value - by_fold(EXPECTED[name], logits, labels, sizes)) <= 3e-5
+        assert bounds[0] - 3e-5 <= found[0] <= bounds[1] + 3e-5
+
+
 def test_large_folds_need_no_table():
     logits, labels = scores(3, (4200,), 1)
     names = ["accuracy", "sensitivity", "auc_bounds"]

@@ -109,8 +109,9 @@ class Evaluation:
         """
         pairs = ordered_pairs(self._logits, self._labels, self._sizes)
         _, _, inverse, half = self._inverses
-        most = float(self._sizes.max()) ** 2
-        return self._mean((pairs.with_bound(most) * inverse).with_bound(most) - half)
+        most = float(self._sizes.max())
+        share = pairs.with_bound(most**2) * inverse
+        return self._mean(share.with_bound(1 + most) - half)
 
     def auc_bounds(self) -> SecretTensor:
         """Return a lower and an upper bound of the AUC, 2 × models; 0 where a class is absent."""
@@ -168,10 +169,11 @@ class Evaluation:
         kinds, places = np.unique(self._sizes, return_inverse=True)
         entries = np.concatenate([_inverses(int(size), most) for size in kinds])
         found = table(self._positives, entries, _COUNT_BITS)
+        largest = np.abs(entries).reshape(len(kinds), 4, -1).max((0, 2))
         return [
             concatenate(
                 [found[4 * kind + index, fold : fold + 1] for fold, kind in enumerate(places)]
-            )
+            ).with_bound(float(largest[index]))
             for index in range(4)
         ]
 
