@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import threading
 
 import numpy as np
 import pytest
 from mpc_parties import CLEAR, DEALER, GUEST, bring, run_clear, run_for_values, run_parties
 from scipy.special import ndtr
 
-from cohortium.errors import FixedPointOverflowError, ParameterError
+from cohortium.errors import AgreementError, FixedPointOverflowError, ParameterError
+from cohortium.mpc.dealer import waving
 from cohortium.mpc.functions import periodic, probit, sigmoid, softplus, tanh
 from cohortium.mpc.functions.activation import sigmoid_series, tanh_series
 from cohortium.mpc.periodic import piece_shapes, rounded_waves
@@ -192,3 +194,24 @@ def test_a_bound_of_less_than_one_unit(parties):
     one, two = run_for_values(build, parties)
     assert np.abs(one - 0.5).max() <= 1e-2
     assert np.abs(two).max() <= 1e-2
+
+
+def test_a_sine_that_rounds_otherwise_is_noticed_before_anything_is_revealed(monkeypatch):
+    """Another processor's sine may differ in its last bit; with shares a unit would be noise."""
+    exact = waving.rounded_waves
+
+    def rounded(*arguments, **options):
+        for piece in exact(*arguments, **options):
+            if threading.current_thread().name == "p1" and "amplitudes" in options:
+                piece[0, 0] += 1
+            yield piece
+
+    monkeypatch.setattr(waving, "rounded_waves", rounded)
+
+    def program(protocol, me):
+        (x,) = bring(protocol, me, {"x": ("p0", np.zeros(5))})
+        return sigmoid(x, error=1e-2).reveal("result", ["p0"])
+
+    out = run_parties(program, 2, fail=True)
+    assert not any(result is not None for result in out.values())
+    assert isinstance(out.first_error(), AgreementError)
