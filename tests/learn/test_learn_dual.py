@@ -207,26 +207,34 @@ def metastasis(shared) -> Samples:
     return real_samples(shared("gravier2010"), "label", "poor")
 
 
-def test_cross_validation_is_scikit_learns(metastasis, computing):
-    """Every λ and every fold in one pass; held-out accuracy, AUC and log-loss."""
-    assignment = np.arange(len(metastasis.labels)) % 5
+def check_cross_validation(samples, computing):
+    """Every λ and fold in one pass; held-out accuracy, AUC and log-loss are scikit-learn's."""
+    assignment = np.arange(len(samples.labels)) % 5
     parameters = DualParameters(l2=CV_L2, iterations=150)
-    plan = plan_dual(*metastasis.values.shape, 8.0, parameters, assignment)
+    plan = plan_dual(*samples.values.shape, 8.0, parameters, assignment)
     assert plan.columns == 18
-    found, _ = validate(metastasis, plan, computing, metrics=["accuracy", "auc", "log_loss"])
+    found, _ = validate(samples, plan, computing, metrics=["accuracy", "auc", "log_loss"])
     for place, l2 in enumerate(CV_L2):
         scored = []
         for fold in range(5):
             held, kept = assignment == fold, assignment != fold
             model = LogisticRegression(C=1 / (kept.sum() * l2), max_iter=10_000)
-            model.fit(metastasis.values[kept], metastasis.labels[kept])
-            z, y = model.decision_function(metastasis.values[held]), metastasis.labels[held]
+            model.fit(samples.values[kept], samples.labels[kept])
+            z, y = model.decision_function(samples.values[held]), samples.labels[held]
             chance = 1 / (1 + np.exp(-z))
             scored.append([((z > 0) == y).mean(), roc_auc_score(y, z), log_loss(y, chance)])
         accuracy, auc, loss = np.mean(scored, 0)
         assert abs(found["accuracy"][place] - accuracy) <= 0.01
         assert abs(found["auc"][place] - auc) <= 0.005
         assert abs(found["log_loss"][place] - loss) <= 0.01
+
+
+def test_cross_validation_of_real_samples(metastasis):
+    check_cross_validation(metastasis, 2)
+
+
+def test_cross_validation_of_made_up_samples(computing):
+    check_cross_validation(made_up(70, 40, seed=6), computing)
 
 
 def test_the_final_model_is_that_of_the_best(metastasis):
