@@ -234,7 +234,8 @@ def test_cross_validation_of_real_samples(metastasis):
 
 
 def test_cross_validation_of_made_up_samples(computing):
-    check_cross_validation(made_up(70, 40, seed=6), computing)
+    # folds of 30: a pair of nearly equal scores in the other order moves the AUC by 0.001
+    check_cross_validation(made_up(150, 40, seed=6), computing)
 
 
 def test_the_final_model_is_that_of_the_best(metastasis):
