@@ -47,6 +47,11 @@ class Simulated:
         return Model.load(self.out / "north" / "model.json")
 
 
+def digest_of(model: Model) -> str:
+    weights = np.append(model.weights, model.intercept)
+    return hashlib.sha256(weights.astype("<f8").tobytes()).hexdigest()
+
+
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
     folder = tmp_path_factory.mktemp("simulated")
@@ -92,10 +97,17 @@ def test_the_record_accounts_for_the_run(simulated: Simulated) -> None:
         assert record["cohortium"] == cohortium.__version__
         assert record["samples"] == {"north": 24, "south": 20}
         assert record["features"] == 27
-        assert record["revealed"] == [
-            {"what": "bounds", "to": ["north", "south"], "shape": [1]},
-            {"what": "model", "to": ["north", "south"], "shape": [28, 1]},
-        ]
+        bounds, model = record["revealed"]
+        assert bounds["what"] == "bounds"
+        assert bounds["shape"] == [1]
+        assert model["what"] == "model"
+        assert bounds["to"] == model["to"] == ["north", "south"]
+        assert model["shape"] == [28, 1]
+        assert model["bytes"] == 8 * 28
+        assert record["session"] == records["north"]["session"]
+        told = [records[receiver]["revealed"][1]["sha256"] for receiver in ("north", "south")]
+        assert told[0] == told[1] == digest_of(simulated.model)
+        assert (model["sha256"] is None) == (name == "uni")
         assert {"prepare", "connect", "agree", "share", "iterations"} <= record["seconds"].keys()
         for other in TWO_SITES.keys() - {name}:
             sent = record["link_bytes"]["sent"][other]

@@ -141,6 +141,12 @@ def test_names_are_used_once():
 LEDGER = {"model": ["p0", "p1", GUEST], "accuracy": [DEALER]}
 
 
+def fixed(allowed, shape):
+    ledger = DisclosureLedger(allowed)
+    ledger.fix_shapes(dict.fromkeys(allowed, shape))
+    return ledger
+
+
 @pytest.mark.parametrize(
     ("name", "to", "match"),
     [
@@ -161,13 +167,16 @@ def test_the_ledger_refuses_at_every_party_before_anything_is_sent(name, to, mat
             x.reveal(name, to)
         assert "Nothing was sent" in caught.value.remedy
         assert state(protocol, meshes[me]) == before
+        with pytest.raises(DisclosureError, match="with 1 × 3 numbers"):
+            x.reshape(1, 3).reveal("model", ["p0"])
+        assert state(protocol, meshes[me]) == before
         return x.reveal("model", ["p0", GUEST])
 
     out = run_parties(
         program,
         3,
         outsiders=[GUEST],
-        ledger=DisclosureLedger(LEDGER),
+        ledger=fixed(LEDGER, (3,)),
         on_mesh=lambda m: meshes.setdefault(m.name, m),
     )
     assert out["p0"].tolist() == out[GUEST].tolist() == [1, 1, 1]
@@ -179,10 +188,9 @@ def test_the_ledger_records_what_was_revealed():
         (x,) = bring(protocol, me, {"x": ("p0", np.ones((3, 2)))})
         x.reveal("model", ["p0", "p1"])
 
-    ledger = DisclosureLedger(LEDGER)
+    ledger = fixed(LEDGER, (3, 2))
     run_parties(program, 2, ledger=ledger)
-    # One ledger was shared by the three parties of this test.
-    assert ledger.revealed == [("model", ("p0", "p1"), (3, 2))] * 3
+    assert [entry.what for entry in ledger.revealed] == ["model"]
     assert ledger.receivers("model") == (GUEST, "p0", "p1")
     assert ledger.receivers("other") == ()
 

@@ -102,6 +102,7 @@ def test_refusals_are_the_same_on_tensors():
         return sigmoid(x, error=1e-2).reveal("model", ["p1"])
 
     ledger = DisclosureLedger({"model": ["p1"]})
+    ledger.fix_shapes({"model": (2, 2)})
     out = run_parties(program, 2, engine=eager, ledger=ledger)
     np.testing.assert_allclose(out["p1"], 0.7310586, atol=1e-2)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+
+import numpy as np
 import pytest
 from test_study_schema import STUDY
 
@@ -11,13 +14,24 @@ from cohortium.study import DisclosureLedger, parse_study
 
 def ledger() -> DisclosureLedger:
     text = STUDY.replace('to = ["north", "south"]', 'to = ["north"]')
-    return DisclosureLedger.of(parse_study(text).study)
+    made = DisclosureLedger.of(parse_study(text).study)
+    made.fix_shapes({"model": (31, 1), "bounds": (1,)})
+    return made
 
 
 def test_what_is_listed_is_allowed_and_recorded() -> None:
     book = ledger()
     book.authorise("model", ("north",), (31, 1))
-    assert book.revealed == [("model", ("north",), (31, 1))]
+    (entry,) = book.revealed
+    facts = entry.facts()
+    assert facts.pop("time").startswith("20")
+    assert facts == {
+        "what": "model",
+        "to": ["north"],
+        "shape": [31, 1],
+        "bytes": 248,
+        "sha256": None,
+    }
     assert book.receivers("model") == ("north",)
 
 
@@ -40,7 +54,30 @@ def test_a_receiver_that_is_not_listed_is_refused(receivers: tuple[str, ...]) ->
     assert book.revealed == []
 
 
+@pytest.mark.parametrize("shape", [(31,), (30, 1), (31, 2), ()])
+def test_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+    book = ledger()
+    with pytest.raises(DisclosureError, match="allow 31 × 1") as caught:
+        book.authorise("model", ("north",), shape)
+    assert "Nothing was sent" in caught.value.remedy
+    assert book.revealed == []
+
+
+def test_nothing_is_allowed_before_the_sizes_are_agreed() -> None:
+    book = DisclosureLedger({"model": ["north"]})
+    with pytest.raises(DisclosureError, match="allow none"):
+        book.authorise("model", ("north",), (31, 1))
+
+
+def test_what_is_received_is_known_by_its_digest() -> None:
+    values = np.arange(6.0).reshape(3, 2)
+    book = ledger()
+    book.note_received("model", values.T)
+    again = np.ascontiguousarray(values.T).astype("<f8").tobytes()
+    assert book.entries[1].sha256 == hashlib.sha256(again).hexdigest()
+
+
 def test_each_ledger_keeps_its_own_account() -> None:
     one, other = ledger(), ledger()
-    one.authorise("model", ("north",), (2, 1))
+    one.authorise("model", ("north",), (31, 1))
     assert other.revealed == []

@@ -7,6 +7,7 @@ from cohortium.learn.model import Model
 from cohortium.learn.parameters import DualParameters, PrimalParameters
 from cohortium.learn.primal import train_primal
 from cohortium.learn.primal_plan import PrimalPlan, plan_primal
+from cohortium.learn.shapes import revealed_shapes
 from cohortium.learn.training import train
 from cohortium.learn.watching import Watcher
 
@@ -23,6 +24,7 @@ __all__ = [
     "auc",
     "plan_dual",
     "plan_primal",
+    "revealed_shapes",
     "train",
     "train_primal",
 ]

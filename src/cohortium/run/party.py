@@ -23,6 +23,7 @@ from cohortium.errors import (
     StudyError,
 )
 from cohortium.learn import Cohort as TrainingRows
+from cohortium.learn import revealed_shapes
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
 from cohortium.net import Identity, Mesh, Peer, connect, fingerprint
@@ -82,10 +83,14 @@ def run_party(setup: PartySetup, tell: Callable[[Event], None]) -> list[Path]:
             tell({"event": "note", "text": line, "public": True})
         plan, form = make_plan(study, agreed.sizes, agreed.feature_count)
         tell({"event": "note", "text": f"Form of the training: {form}.", "public": True})
+        chosen = study.validation is not None and study.validation.choose is not None
+        ledger.fix_shapes(revealed_shapes(plan, list(ledger.allowed), chosen=chosen))
         roles = Roles(study.with_role("compute"), *study.with_role("deal"))
         protocol = start(mesh, roles, ledger, engine)
         timeline.counters = protocol.counters
         received = _train(setup, protocol, engine, plan, agreed, cohort, ledger, timeline)
+        for name, values in received.items():
+            ledger.note_received(name, values)
         timeline.finish()
         # Before the goodbye: who is lost from here on takes nobody's results along.
         paths = write_results(

@@ -157,8 +157,5 @@ def _record(results: Results) -> dict[str, Any]:
         },
         "dealt_bytes": counters.dealt_bytes,
         "link_bytes": {"sent": results.mesh.sent_to, "received": results.mesh.received_from},
-        "revealed": [
-            {"what": name, "to": list(receivers), "shape": list(shape)}
-            for name, receivers, shape in results.ledger.revealed
-        ],
+        "revealed": [entry.facts() for entry in results.ledger.entries],
     }

@@ -1,24 +1,64 @@
 """The disclosure ledger: the only things that may become readable, and to whom.
 
 Protocols ask it before the first share of a reveal leaves. It is made from the study file, which
-is the same at every party, so each refuses by itself what is not listed.
+is the same at every party, and from the sizes that all agreed on, so each party refuses by itself
+what is not listed: another name, another receiver, another shape.
 """
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cohortium.errors import DisclosureError
 from cohortium.mpc import Ledger
 from cohortium.study.schema import Study
 
+_SHARE_BYTES = 8
+
+
+@dataclass
+class Disclosure:
+    """One thing that may be revealed and, once it was, when and what.
+
+    ``shape`` is None until sizes are agreed. ``sha256`` is of the revealed numbers, as 64-bit
+    floats, little-endian, row by row; None at a party that does not receive them.
+    """
+
+    what: str
+    to: tuple[str, ...]
+    shape: tuple[int, ...] | None = None
+    time: str | None = None
+    sha256: str | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """Return the entry for a record; ``bytes`` is what a computing party sends a receiver."""
+        size = None if self.shape is None else _SHARE_BYTES * math.prod(self.shape)
+        return {
+            "what": self.what,
+            "to": list(self.to),
+            "shape": None if self.shape is None else list(self.shape),
+            "bytes": size,
+            "time": self.time,
+            "sha256": self.sha256,
+        }
+
 
 class DisclosureLedger(Ledger):
-    """Allows the listed reveals, each to just the listed receivers."""
+    """Allows the listed reveals, each in its shape, to just the listed receivers."""
 
     def __init__(self, allowed: Mapping[str, Sequence[str]]) -> None:
-        self._allowed = {name: frozenset(receivers) for name, receivers in allowed.items()}
-        self.revealed: list[tuple[str, tuple[str, ...], tuple[int, ...]]] = []
+        self._entries = {
+            name: Disclosure(name, tuple(sorted(set(receivers))))
+            for name, receivers in allowed.items()
+        }
 
     @staticmethod
     def of(study: Study) -> DisclosureLedger:
@@ -33,24 +73,61 @@ class DisclosureLedger(Ledger):
     @property
     def allowed(self) -> Mapping[str, Sequence[str]]:
         """What may be revealed, and to whom."""
-        return {name: self.receivers(name) for name in self._allowed}
+        return {name: entry.to for name, entry in self._entries.items()}
+
+    @property
+    def entries(self) -> list[Disclosure]:
+        """All entries, in the study's order."""
+        return list(self._entries.values())
+
+    @property
+    def revealed(self) -> list[Disclosure]:
+        """The entries that have been revealed."""
+        return [entry for entry in self._entries.values() if entry.time is not None]
+
+    def fix_shapes(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """State the shape of each entry; until then nothing is allowed."""
+        for name, entry in self._entries.items():
+            entry.shape = tuple(shapes[name])
 
     def authorise(self, name: str, receivers: Sequence[str], shape: tuple[int, ...]) -> None:
         """Return if the study lists it; DisclosureError, before anything is sent, if not."""
-        if name not in self._allowed:
+        entry = self._entries.get(name)
+        if entry is None:
             raise DisclosureError(
                 f"The program asked to reveal {name!r}, which the study does not list.",
                 remedy="Nothing was sent. Add a [[reveal]] if all sites agree to it.",
             )
-        strangers = sorted(set(receivers) - self._allowed[name])
+        strangers = sorted(set(receivers) - set(entry.to))
         if strangers:
             raise DisclosureError(
                 f"The program asked to reveal {name!r} to {', '.join(strangers)}; the study lists "
-                f"{', '.join(sorted(self._allowed[name]))}.",
+                f"{', '.join(entry.to)}.",
                 remedy="Nothing was sent. Change the [[reveal]] if all sites agree to it.",
             )
-        self.revealed.append((name, tuple(receivers), tuple(shape)))
+        if entry.shape is None or tuple(shape) != entry.shape:
+            raise DisclosureError(
+                f"The program asked to reveal {name!r} with {_words(shape)} numbers; the study and "
+                f"the agreed sizes allow {_words(entry.shape)}.",
+                remedy="Nothing was sent. This is a fault in the program at this party; report it.",
+            )
+        entry.time = utc_now()
+
+    def note_received(self, name: str, values: NDArray[np.float64]) -> None:
+        """Keep the SHA-256 of what was revealed to this party."""
+        content = np.ascontiguousarray(values, dtype="<f8").tobytes()
+        self._entries[name].sha256 = hashlib.sha256(content).hexdigest()
 
     def receivers(self, name: str) -> tuple[str, ...]:
         """Return who receives a listed reveal, sorted."""
-        return tuple(sorted(self._allowed.get(name, ())))
+        return self._entries[name].to if name in self._entries else ()
+
+
+def utc_now() -> str:
+    """Return the time of day as records state it: UTC, to the millisecond."""
+    now = datetime.now(timezone.utc)
+    return f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z"
+
+
+def _words(shape: tuple[int, ...] | None) -> str:
+    return "none" if shape is None else " × ".join(map(str, shape)) or "1"
