@@ -1,0 +1,35 @@
+"""The shape of everything that a training may reveal, known before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cohortium.learn.dual_plan import DualPlan
+from cohortium.learn.guard import BOUNDS
+from cohortium.learn.primal_plan import PrimalPlan
+from cohortium.learn.training import MODEL
+from cohortium.mpc.protocol import Shape
+
+
+def revealed_shapes(
+    plan: DualPlan | PrimalPlan, names: Sequence[str], *, chosen: bool = False
+) -> dict[str, Shape]:
+    """Return the shape of each named reveal of a training by this plan.
+
+    A model is (features + 1) × λ's, one column if the λ is ``chosen`` in secret; metrics have a
+    value for each λ, "auc_bounds" two; "bounds" has a bit for each statement that is checked.
+    """
+    if isinstance(plan, PrimalPlan):
+        statements, models = 2, 1
+    else:
+        statements = 3 if plan.parameters.class_weight == "balanced" else 1
+        models = plan.models
+    shapes: dict[str, Shape] = {}
+    for name in names:
+        if name == BOUNDS:
+            shapes[name] = (statements,)
+        elif name == MODEL:
+            shapes[name] = (plan.features + 1, 1 if chosen else models)
+        else:
+            shapes[name] = (2, models) if name == "auc_bounds" else (models,)
+    return shapes
