@@ -25,6 +25,10 @@ app = typer.Typer(
 )
 identity_app = typer.Typer(no_args_is_help=True, help="This site's key and certificate.")
 app.add_typer(identity_app, name="identity")
+study_app = typer.Typer(no_args_is_help=True, help="The study file: the sites' agreement.")
+app.add_typer(study_app, name="study")
+audit_app = typer.Typer(no_args_is_help=True, help="The record of a finished run.")
+app.add_typer(audit_app, name="audit")
 
 DEFAULT_IDENTITY = Path("~/.cohortium/identity")
 EngineOption = Annotated[
@@ -118,14 +122,17 @@ def join(
     from cohortium.run.party import PartySetup, run_party
     from cohortium.run.results import METRICS_FILE
     from cohortium.screen import RunScreen, show_metrics
-    from cohortium.study import load_study
+    from cohortium.study import load_signatures, load_study, signatures_path
 
     console = _console()
     loaded = load_study(study)
     loaded.study.named(name)
     key = load_identity(identity.expanduser())
+    signatures = load_signatures(signatures_path(study))
     cohort = None if data is None else read_site_data(data, loaded.study)
-    setup = PartySetup(loaded, name, key, cohort, out, engine, listen_host=listen)
+    setup = PartySetup(
+        loaded, name, key, cohort, out, signatures, engine=engine, listen_host=listen
+    )
     with RunScreen(console, name) as screen:
         paths = run_party(setup, lambda event: screen.on_event(name, event))
     if (out / METRICS_FILE).exists():
@@ -133,6 +140,55 @@ def join(
     for path in paths:
         _say(console, f"Received {path}")
     _say(console, f"The record of this run is {out / 'record.json'}")
+
+
+@study_app.command("sign")
+def study_sign(
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="The study file.")],
+    name: Annotated[str, typer.Option("--as", help="This site's party name in the study.")],
+    identity: IdentityOption = DEFAULT_IDENTITY,
+) -> None:
+    """Agree to a study: write this site's signature of its digest into STUDY.signatures."""
+    from cohortium.net import load_identity
+    from cohortium.run.party import check_identity
+    from cohortium.study import (
+        DisclosureLedger,
+        load_signatures,
+        load_study,
+        missing,
+        save_signatures,
+        sign_study,
+        signatures_path,
+    )
+
+    console = _console()
+    loaded = load_study(study)
+    key = load_identity(identity.expanduser())
+    check_identity(loaded.study, name, key)
+    path = signatures_path(study)
+    # Of another version of the file: its signers will have to sign this one.
+    kept = [each for each in load_signatures(path) if each.study == loaded.digest]
+    signatures = [*kept, sign_study(loaded.digest, name, key)]
+    save_signatures(path, signatures)
+    _say(console, f"{name} agrees to the study {loaded.study.study.name!r}.")
+    _say(console, f"digest  {loaded.digest}")
+    for line in DisclosureLedger.of(loaded.study).lines():
+        _say(console, line)
+    _say(console, f"The signature is in {path}")
+    absent = missing(loaded.study, {each.party: each for each in signatures})
+    if absent:
+        _say(console, f"Not in this file yet: {', '.join(absent)}. Each site signs its own copy.")
+
+
+@audit_app.command("verify")
+def audit_verify(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a run.")],
+) -> None:
+    """Check offline that the record of a run is as it was written and countersigned."""
+    from cohortium.run.verifying import verify_run
+    from cohortium.screen import show_verdict
+
+    show_verdict(_console(), verify_run(run))
 
 
 @identity_app.command("new")

@@ -180,6 +180,20 @@ class DisclosureError(CohortiumError):
     exit_code = 7
 
 
+class SignatureError(CohortiumError):
+    """A party has not signed the study, or a signature does not hold for it."""
+
+    code = "COH-504"
+    exit_code = 7
+
+
+class AuditError(CohortiumError):
+    """The record of a run is damaged, or was changed after it was written."""
+
+    code = "COH-505"
+    exit_code = 7
+
+
 class PartyProcessError(CohortiumError):
     """A party's process on this machine ended without saying why."""
 

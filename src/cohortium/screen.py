@@ -20,6 +20,7 @@ from rich.text import Text
 
 from cohortium.errors import CohortiumError
 from cohortium.run.demo import DemoResult
+from cohortium.run.verifying import Verdict
 
 # What the phases of a run are called on the screen.
 _PHASES = {
@@ -175,6 +176,34 @@ def show_demo(console: Console, result: DemoResult) -> None:
     console.print(table)
     for note in result.notes:
         console.print(Text(note, "dim"))
+
+
+def show_verdict(console: Console, verdict: Verdict) -> None:
+    """Print what an intact record of a run says."""
+    head = Text.assemble(("intact", "bold green"), f"  {verdict.events} events, chained")
+    console.print(head)
+    facts = [
+        ("study", verdict.study),
+        ("digest", verdict.digest),
+        ("party", verdict.party),
+        ("files", ", ".join(verdict.files) or "none written"),
+    ]
+    for name, value in verdict.fingerprints.items():
+        facts.append(("certificate", f"{name} {value}"))
+    for entry in verdict.revealed:
+        digest = entry["sha256"] or "not to this party"
+        shape = " × ".join(map(str, entry["shape"]))
+        facts.append(
+            ("revealed", f"{entry['what']} ({shape}) to {', '.join(entry['to'])}; {digest}")
+        )
+    for what, value in facts:
+        console.print(f"{what:<12}{value}", markup=False, highlight=False, soft_wrap=True)
+    if verdict.simulated:
+        console.print("A simulation on one machine: its certificates were made for the run.")
+    if not verdict.finished:
+        console.print(
+            Text("The run was not finished, or the peers did not countersign its end.", "yellow")
+        )
 
 
 def megabytes(count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from run_sites import TWO_SITES, Command, Ended, Terminal, free_ports, placed, study_text, two_sites
 
 from cohortium.net import Identity, create_identity
+from cohortium.study import save_signatures, sign_study, signatures_path
 
 # The fixture that runs a command in the tests' own process.
 Here = Callable[..., Ended]
@@ -40,8 +42,14 @@ class Consortium:
         self.study = self.write("study.toml", self.text)
 
     def write(self, name: str, text: str) -> Path:
+        """Write a study file, and the signatures of all parties beside it."""
         path = self.folder / name
         path.write_text(text, encoding="utf-8")
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        signatures = [
+            sign_study(digest, name, identity) for name, identity in self.identities.items()
+        ]
+        save_signatures(signatures_path(path), signatures)
         return path
 
     def command(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import select
+import shutil
 import signal
 import socket
 import threading
@@ -17,7 +18,9 @@ import pytest
 from cli_consortium import Consortium, Here, check_error, end_all
 from run_sites import Terminal, cells, data_options, genes, study_text, two_sites
 
+import cohortium
 from cohortium.net import create_identity
+from cohortium.study import signatures_path
 
 # Long enough that no run of these tests comes to its end by itself.
 LASTING = 2500
@@ -34,6 +37,39 @@ def test_another_study_file_is_refused_naming_both_digests(terminal: Terminal) -
         code, exit_code = ("COH-501", 7) if end.code == 7 else ("COH-407", 6)
         check_error(end, code, exit_code, f"at {name}", "study digest is '")
     assert any("same study file" in end.err for end in ended.values())
+
+
+def test_a_study_that_this_site_has_not_signed_is_not_joined(
+    terminal: Terminal, here: Here
+) -> None:
+    group = Consortium(terminal)
+    signatures = signatures_path(group.study)
+    lines = signatures.read_text().splitlines()
+    signatures.write_text("\n".join(line for line in lines if '"north"' not in line))
+    ended = here(*group.command("north"))
+    check_error(ended, "COH-504", 7, "north has not signed this study", "study sign")
+
+
+def test_a_study_changed_after_it_was_signed_is_not_joined(terminal: Terminal, here: Here) -> None:
+    group = Consortium(terminal)
+    group.study.write_text(group.text.replace("iterations = 12", "iterations = 13"))
+    ended = here(*group.command("north"))
+    check_error(ended, "COH-504", 7, "has signed another study file", "sign them anew")
+
+
+def test_another_program_is_refused_naming_what_differs(terminal: Terminal) -> None:
+    """One comment in one file of one party's installation; it reveals nothing more, but might."""
+    group = Consortium(terminal)
+    changed = terminal.folder / "changed"
+    shutil.copytree(Path(cohortium.__file__).parent, changed / "cohortium")
+    with (changed / "cohortium" / "learn" / "training.py").open("a") as file:
+        file.write("# reveal more\n")
+    commands = group.join_all("south")
+    commands["south"] = terminal.start(*group.command("south"), PYTHONPATH=str(changed))
+    for name, end in end_all(commands).items():
+        code, exit_code = ("COH-501", 7) if end.code == 7 else ("COH-407", 6)
+        check_error(end, code, exit_code, f"at {name}", "program is '")
+        assert "samples (" not in end.out
 
 
 def test_an_identity_that_the_study_does_not_list_is_refused_at_once(
@@ -280,7 +316,7 @@ def test_an_owner_without_shares_that_is_stopped_takes_no_results_along(
     commands["north"].wait_for("sharing masked data")
     commands["south"].signal(signal.SIGSTOP)
     ended = end_all({name: it for name, it in commands.items() if name != "south"})
-    check_error(ended["north"], "COH-405", 6, "south sent nothing", "goodbye")
+    check_error(ended["north"], "COH-405", 6, "south sent nothing", "audit log, finished")
     assert (terminal.folder / "out-north" / "model.json").exists()
     assert (terminal.folder / "out-north" / "record.json").exists()
     for name in ("b", "uni"):

@@ -188,6 +188,14 @@ def test_three_processes_that_join_have_the_simulations_model(
         for name, port in zip(TWO_SITES, free_ports(3), strict=True):
             lines[name] += f'address = "127.0.0.1:{port}"\n'
         (tmp_path / "study.toml").write_text(study_text(extra=lines))
+        # At three sites these would be three files; here the second and third add to the first's.
+        for name in TWO_SITES:
+            signed = terminal.run(
+                "study", "sign", "study.toml", "--as", name, "--identity", f"{name}-identity"
+            )
+            assert signed.code == 0, signed
+            assert "Will be revealed to north, south: model." in signed.out
+        assert "Not in this file yet" not in signed.out
         commands = {
             name: terminal.start(
                 "join",
@@ -225,6 +233,8 @@ def test_three_processes_that_join_have_the_simulations_model(
             f"{name}: agreeing on features",
             *common,
             "Form of the training: dual (41 rounds, 0.0 MB, 0.2 s predicted).",
+            "Will be revealed to north, south: bounds, 1.",
+            "Will be revealed to north, south: model, 28 × 1.",
             f"{name}: sharing masked data",
             f"{name}: Gram matrix",
             f"{name}: training",
@@ -240,7 +250,13 @@ def test_three_processes_that_join_have_the_simulations_model(
     models = [(tmp_path / f"out-{name}" / "model.json").read_bytes() for name in ("north", "south")]
     assert models[0] == models[1]
     assert "Received" not in ended["uni"].out
-    assert {path.name for path in (tmp_path / "out-uni").iterdir()} == {"record.json"}
+    written = {"events.jsonl", "record.json", "study.toml", "study.toml.signatures"}
+    assert {path.name for path in (tmp_path / "out-uni").iterdir()} == written
+    with terminal_in(tmp_path) as terminal:
+        verified = terminal.run("audit", "verify", "out-uni")
+    assert verified.code == 0
+    assert "simulation" not in verified.out
+    assert "not finished" not in verified.out
     assert load_identity(tmp_path / "uni-identity").name == "uni"
 
 

@@ -167,7 +167,7 @@ def test_the_ledger_refuses_at_every_party_before_anything_is_sent(name, to, mat
             x.reveal(name, to)
         assert "Nothing was sent" in caught.value.remedy
         assert state(protocol, meshes[me]) == before
-        with pytest.raises(DisclosureError, match="with 1 × 3 numbers"):
+        with pytest.raises(DisclosureError, match=r"in the shape 1 × 3; .* allow 3"):
             x.reshape(1, 3).reveal("model", ["p0"])
         assert state(protocol, meshes[me]) == before
         return x.reveal("model", ["p0", GUEST])
@@ -215,6 +215,36 @@ def test_a_party_with_a_stricter_ledger_stops_the_reveal():
     assert not {"p0", "p1", "p2"} & set(out)
     assert isinstance(out.errors["p2"], DisclosureError)
     assert isinstance(out.errors["p0"], PeerAbortedError)
+
+
+@pytest.mark.parametrize("cheat", ["p0", "p1"])
+def test_a_modified_program_at_one_party_gets_nothing_from_the_others(cheat):
+    """It has no ledger and asks for more; the others do not send what they did not ask for."""
+    sent = {}
+
+    class Open(DisclosureLedger):
+        def authorise(self, name, receivers, shape):
+            import threading
+
+            if threading.current_thread().name != cheat:
+                super().authorise(name, receivers, shape)
+
+    def program(protocol, me):
+        (x,) = bring(protocol, me, {"x": ("p0" if cheat != "p0" else "p2", np.ones(3))})
+        if me == cheat:
+            return x.reveal("labels", [cheat])
+        try:
+            return x.reveal("model", ["p0", "p1"])
+        finally:
+            sent[me] = protocol.counters.gates.get("reveal")
+
+    ledger = Open(LEDGER)
+    ledger.fix_shapes(dict.fromkeys(LEDGER, (3,)))
+    out = run_parties(program, 3, ledger=ledger, fail=True)
+    assert not {"p0", "p1", "p2"} & set(out)
+    assert any(isinstance(error, AgreementError) for error in out.errors.values())
+    # No share of a reveal was sent by anybody: transcripts are compared before.
+    assert set(sent.values()) == {None}
 
 
 @pytest.mark.parametrize("owner", ["p0", "p2", DEALER, GUEST])

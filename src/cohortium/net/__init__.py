@@ -14,8 +14,10 @@ from cohortium.net.identity import (
 )
 from cohortium.net.memory import memory_meshes
 from cohortium.net.mesh import Deadline, Mesh, Peer
+from cohortium.net.signing import SIGNATURE_BYTES, sign, verify
 
 __all__ = [
+    "SIGNATURE_BYTES",
     "Deadline",
     "Identity",
     "Mesh",
@@ -27,4 +29,6 @@ __all__ = [
     "fingerprint",
     "load_identity",
     "memory_meshes",
+    "sign",
+    "verify",
 ]

@@ -21,7 +21,7 @@ from cohortium.errors import CohortiumError
 from cohortium.net import load_identity
 from cohortium.run.party import PartySetup, run_party
 from cohortium.run.timeline import Event
-from cohortium.study import Study, parse_study
+from cohortium.study import Study, parse_signatures, parse_study
 
 
 def read_site_data(argument: str, study: Study) -> Cohort:
@@ -62,7 +62,9 @@ def main() -> int:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         # Addresses and certificates are this run's; what identifies the study is the file given.
-        study = replace(parse_study(settings["study"]), digest=settings["digest"])
+        study = replace(
+            parse_study(settings["study"]), text=settings["agreed"], digest=settings["digest"]
+        )
         cohort = None
         if settings["data"] is not None:
             cohort = read_site_data(settings["data"], study.study)
@@ -73,7 +75,9 @@ def main() -> int:
                 identity=load_identity(settings["identity"]),
                 cohort=cohort,
                 output=Path(settings["output"]),
+                signatures=parse_signatures(settings["signatures"].encode(), "the simulation"),
                 engine=settings["engine"],
+                simulated=True,
                 listen_socket=socket.socket(fileno=settings["listen_fd"]),
             ),
             _tell,

@@ -28,7 +28,7 @@ from cohortium.net import create_identity
 from cohortium.run.party import make_engine
 from cohortium.run.results import METRICS_FILE, RECORD_FILE
 from cohortium.run.timeline import Event
-from cohortium.study import Study, StudyFile
+from cohortium.study import Study, StudyFile, sign_study
 
 # Errors that tell of another party's trouble: shown only where no party tells of its own.
 _SECOND_HAND = ("PeerAbortedError", "PeerLostError", "DeadlineError", "ConnectError")
@@ -74,13 +74,15 @@ def simulate(
         sockets = {
             party.name: stack.enter_context(_listening_socket()) for party in study.study.party
         }
-        text = _localised(study, home, sockets)
+        text, signatures = _localised(study, home, sockets)
         children: list[_Child] = []
         stack.callback(_end_all, children)
         for name, listener in sockets.items():
             settings = {
                 "study": text,
+                "agreed": study.text,
                 "digest": study.digest,
+                "signatures": signatures,
                 "name": name,
                 "data": data.get(name),
                 "identity": str(home / name),
@@ -149,11 +151,17 @@ def _listening_socket() -> socket.socket:
     return listener
 
 
-def _localised(study: StudyFile, home: Path, sockets: Mapping[str, socket.socket]) -> str:
-    """Return the study's text with addresses on this machine and certificates made for the run."""
-    parties = []
+def _localised(
+    study: StudyFile, home: Path, sockets: Mapping[str, socket.socket]
+) -> tuple[str, str]:
+    """Return the study's text with addresses on this machine and certificates made for the run.
+
+    Also the signatures of all parties, by the keys of these certificates.
+    """
+    parties, signatures = [], []
     for party in study.study.party:
         identity = create_identity(party.name, home / party.name, days=2)
+        signatures.append(sign_study(study.digest, party.name, identity).line())
         parties.append(
             party.model_copy(
                 update={
@@ -165,7 +173,7 @@ def _localised(study: StudyFile, home: Path, sockets: Mapping[str, socket.socket
         )
     timing = study.study.study.model_copy(update={"connect_timeout": 60.0})
     local = study.study.model_copy(update={"party": parties, "study": timing})
-    return to_toml(local)
+    return to_toml(local), "\n".join(signatures)
 
 
 def to_toml(study: Study) -> str:

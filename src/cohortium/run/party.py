@@ -6,17 +6,17 @@ The same code for every role, on one machine or on several; `local` starts it se
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-import cohortium
 from cohortium.data import Cohort, Preparation, by_fold, prepare
 from cohortium.errors import (
     CertificateError,
+    CohortiumError,
     IdentityFileError,
     LabelError,
     ParameterError,
@@ -29,10 +29,13 @@ from cohortium.mpc.dealer import Roles, start
 from cohortium.net import Identity, Mesh, Peer, connect, fingerprint
 from cohortium.ring import Engine, NumpyEngine, TensorFlowEngine
 from cohortium.run.agreeing import Agreed, agree
+from cohortium.run.audit import AuditLog
+from cohortium.run.consent import check_own, collect
 from cohortium.run.planning import Plan, make_plan, run_training
-from cohortium.run.results import Results, make_output, write_results
+from cohortium.run.results import Results, file_digests, make_output, write_agreement, write_results
+from cohortium.run.software import software
 from cohortium.run.timeline import Event, Timeline
-from cohortium.study import DisclosureLedger, Study, StudyFile
+from cohortium.study import DisclosureLedger, Signature, Study, StudyFile
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,10 @@ class PartySetup:
     identity: Identity
     cohort: Cohort | None
     output: Path
+    signatures: Sequence[Signature] = ()
     engine: str = "numpy"
+    # Of a simulation: its certificates are made for the run, and its directory may be used again.
+    simulated: bool = False
     listen_socket: socket.socket | None = None
     listen_host: str | None = None
 
@@ -55,19 +61,54 @@ def run_party(setup: PartySetup, tell: Callable[[Event], None]) -> list[Path]:
     Events about progress go to ``tell``. Any CohortiumError is told to the other parties.
     """
     study = setup.study.study
+    peers = study_peers(study)
+    check_identity(study, setup.name, setup.identity)
+    signatures = check_own(setup.study, setup.name, setup.signatures)
+    engine = make_engine(setup.engine)
+    make_output(setup.output, fresh=setup.simulated)
+    log = AuditLog(setup.output)
+    runs = software(setup.engine)
+    log.add(
+        "started",
+        party=setup.name,
+        study=study.study.name,
+        study_digest=setup.study.digest,
+        simulated=setup.simulated,
+        **runs,
+    )
+
+    def told(event: Event) -> None:
+        if event["event"] == "phase":
+            log.add("phase", name=event["name"])
+        tell(event)
+
+    try:
+        return _run(setup, peers, signatures, engine, log, runs, told)
+    except CohortiumError as error:
+        log.add("stopped", code=error.code, at=error.party or setup.name)
+        raise
+
+
+def _run(
+    setup: PartySetup,
+    peers: list[Peer],
+    signatures: dict[str, Signature],
+    engine: Engine,
+    log: AuditLog,
+    runs: dict[str, str],
+    tell: Callable[[Event], None],
+) -> list[Path]:
+    study = setup.study.study
+    certificates = {peer.name: peer.certificate_pem for peer in peers}
     timeline = Timeline(tell, study.model.iterations)
     timeline.phase("prepare")
-    peers = study_peers(study)
-    _check_identity(setup, peers)
-    engine = make_engine(setup.engine)
-    make_output(setup.output)
     cohort = _prepared(setup, tell)
     timeline.phase("connect")
     mesh = connect(
         setup.identity,
         peers,
         me=setup.name,
-        agreement={"study digest": setup.study.digest, "version": cohortium.__version__},
+        agreement={"study digest": setup.study.digest, **runs},
         connect_timeout=study.study.connect_timeout,
         # Who computes waits for all others; the dealer runs ahead, and would blame one that waits.
         deadline=study.study.deadline if setup.name in study.with_role("compute") else None,
@@ -76,7 +117,10 @@ def run_party(setup: PartySetup, tell: Callable[[Event], None]) -> list[Path]:
     )
     ledger = DisclosureLedger.of(study)
     with mesh:
+        log.add("connected", session=mesh.session_id.hex(), certificates=certificates)
         timeline.phase("agree")
+        signatures = collect(mesh, setup.study, signatures)
+        write_agreement(setup.output, setup.study, signatures.values())
         owners, receivers = study.with_role("data"), ledger.receivers("model")
         agreed = agree(mesh, owners, cohort, names_needed=not set(receivers) <= set(owners))
         for line in agreed.lines():
@@ -85,6 +129,11 @@ def run_party(setup: PartySetup, tell: Callable[[Event], None]) -> list[Path]:
         tell({"event": "note", "text": f"Form of the training: {form}.", "public": True})
         chosen = study.validation is not None and study.validation.choose is not None
         ledger.fix_shapes(revealed_shapes(plan, list(ledger.allowed), chosen=chosen))
+        for line in ledger.lines():
+            tell({"event": "note", "text": line, "public": True})
+        log.add("agreed", samples=agreed.sizes, features=agreed.feature_count)
+        log.add("to be revealed", list=[entry.facts() for entry in ledger.entries])
+        log.checkpoint("before sharing", mesh, setup.identity, certificates)
         roles = Roles(study.with_role("compute"), *study.with_role("deal"))
         protocol = start(mesh, roles, ledger, engine)
         timeline.counters = protocol.counters
@@ -108,13 +157,17 @@ def run_party(setup: PartySetup, tell: Callable[[Event], None]) -> list[Path]:
                 received=received,
             ),
         )
+        log.add("revealed", list=[entry.facts() for entry in ledger.revealed])
+        log.add("written", files=file_digests(setup.output, paths))
         _part(mesh, roles.computing, study.study.deadline)
+        log.checkpoint("finished", mesh, setup.identity, certificates)
+        mesh.close(deadline=study.study.deadline)
     tell({"event": "done", "models": [str(path) for path in paths]})
     return paths
 
 
 def _part(mesh: Mesh, computing: tuple[str, ...], deadline: float) -> None:
-    """Close the mesh when everybody is done; once training is over nobody may fall silent.
+    """Return when everybody is done; once training is over nobody may fall silent.
 
     Dealer and outsiders are done early and wait without a deadline for those that compute.
     """
@@ -125,7 +178,6 @@ def _part(mesh: Mesh, computing: tuple[str, ...], deadline: float) -> None:
         dict.fromkeys((name for name in computing if name != mesh.name), 0),
         deadline=deadline if computes else None,
     )
-    mesh.close(deadline=deadline)
 
 
 def study_peers(study: Study) -> list[Peer]:
@@ -201,15 +253,16 @@ def _prepared(setup: PartySetup, tell: Callable[[Event], None]) -> Cohort | None
     return cohort if validation is None else by_fold(cohort, validation.folds)
 
 
-def _check_identity(setup: PartySetup, peers: list[Peer]) -> None:
-    (mine,) = [peer for peer in peers if peer.name == setup.study.study.named(setup.name).name]
-    if fingerprint(mine.certificate_pem) != setup.identity.fingerprint:
+def check_identity(study: Study, name: str, identity: Identity) -> None:
+    """Raise CertificateError unless the study lists this identity's certificate for the party."""
+    listed = study.named(name).certificate
+    if listed is None or fingerprint(listed) != identity.fingerprint:
         raise CertificateError(
-            f"The study lists another certificate for {setup.name!r} than this site's "
-            f"({setup.identity.fingerprint}).",
+            f"The study lists {'no' if listed is None else 'another'} certificate for {name!r}; "
+            f"this site's has SHA-256 {identity.fingerprint}.",
             remedy="Use the identity that was sent to the others, or put the new certificate into "
             "the study file at every site.",
-            party=setup.name,
+            party=name,
         )
 
 

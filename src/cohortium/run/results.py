@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,20 @@ from cohortium.learn import Model
 from cohortium.mpc import Protocol
 from cohortium.net import Mesh
 from cohortium.run.agreeing import Agreed
+from cohortium.run.audit import AUDIT_FILE
 from cohortium.run.planning import Plan
 from cohortium.run.timeline import Timeline
-from cohortium.study import DisclosureLedger, StudyFile
+from cohortium.study import (
+    DisclosureLedger,
+    Signature,
+    StudyFile,
+    save_signatures,
+    signatures_path,
+)
 
 RECORD_FILE = "record.json"
 METRICS_FILE = "metrics.json"
+STUDY_FILE = "study.toml"
 
 
 @dataclass(frozen=True)
@@ -43,16 +52,42 @@ class Results:
     received: Mapping[str, NDArray[np.float64]]
 
 
-def make_output(output: Path) -> None:
-    """Make the directory of the results; a wrong one is to be known before anybody has computed."""
+def make_output(output: Path, *, fresh: bool) -> None:
+    """Make the directory of the results; a wrong one is to be known before anybody has computed.
+
+    A simulation starts ``fresh``. A real run's record is kept: its directory is not used again.
+    """
     try:
         output.mkdir(parents=True, exist_ok=True)
-        # Not every run has metrics: an earlier run's must not be taken for this one's.
-        (output / METRICS_FILE).unlink(missing_ok=True)
+        if fresh:
+            # Not every run has metrics: an earlier run's must not be taken for this one's.
+            for name in (METRICS_FILE, RECORD_FILE, AUDIT_FILE):
+                (output / name).unlink(missing_ok=True)
+        elif (output / RECORD_FILE).exists():
+            raise ParameterError(
+                f"{output} holds the record of a finished run.",
+                remedy="Name another directory with --out.",
+            )
         if not os.access(output, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise _not_written(f"The results can not be written to {output}", error) from error
+
+
+def write_agreement(output: Path, study: StudyFile, signatures: Iterable[Signature]) -> None:
+    """Write the study as it was signed, and everybody's signatures."""
+    try:
+        (output / STUDY_FILE).write_bytes(study.text.encode())
+    except OSError as error:
+        raise _not_written("The study can not be written", error) from error
+    save_signatures(signatures_path(output / STUDY_FILE), signatures)
+
+
+def file_digests(output: Path, models: Iterable[Path]) -> dict[str, str]:
+    """Return the SHA-256 of each file that the run has written, the audit log apart."""
+    names = [STUDY_FILE, signatures_path(Path(STUDY_FILE)).name, RECORD_FILE, METRICS_FILE]
+    paths = [output / name for name in names if (output / name).exists()] + list(models)
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
 def write_results(output: Path, results: Results) -> list[Path]:

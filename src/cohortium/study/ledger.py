@@ -85,6 +85,14 @@ class DisclosureLedger(Ledger):
         """The entries that have been revealed."""
         return [entry for entry in self._entries.values() if entry.time is not None]
 
+    def lines(self) -> list[str]:
+        """Return what may be revealed, and to whom, in words; shapes once they are fixed."""
+        return [
+            f"Will be revealed to {', '.join(entry.to)}: {entry.what}"
+            + (f", {_words(entry.shape)}." if entry.shape else ".")
+            for entry in self._entries.values()
+        ]
+
     def fix_shapes(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         """State the shape of each entry; until then nothing is allowed."""
         for name, entry in self._entries.items():
@@ -107,8 +115,8 @@ class DisclosureLedger(Ledger):
             )
         if entry.shape is None or tuple(shape) != entry.shape:
             raise DisclosureError(
-                f"The program asked to reveal {name!r} with {_words(shape)} numbers; the study and "
-                f"the agreed sizes allow {_words(entry.shape)}.",
+                f"The program asked to reveal {name!r} in the shape {_words(shape)}; the study "
+                f"and the agreed sizes allow {_words(entry.shape)}.",
                 remedy="Nothing was sent. This is a fault in the program at this party; report it.",
             )
         entry.time = utc_now()
