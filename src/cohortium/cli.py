@@ -31,6 +31,7 @@ audit_app = typer.Typer(no_args_is_help=True, help="The record of a finished run
 app.add_typer(audit_app, name="audit")
 
 DEFAULT_IDENTITY = Path("~/.cohortium/identity")
+DEFAULT_POLICY = Path("~/.cohortium/policy.toml")
 EngineOption = Annotated[
     str, typer.Option(help="'numpy', or 'tensorflow' for the same program as one tf.function.")
 ]
@@ -108,6 +109,12 @@ def join(
     identity: IdentityOption = DEFAULT_IDENTITY,
     out: OutOption = Path("cohortium-run"),
     engine: EngineOption = "numpy",
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            help="This site's own policy; without it ~/.cohortium/policy.toml, if it is there."
+        ),
+    ] = None,
     listen: Annotated[
         str | None,
         typer.Option(
@@ -122,16 +129,33 @@ def join(
     from cohortium.run.party import PartySetup, run_party
     from cohortium.run.results import METRICS_FILE
     from cohortium.screen import RunScreen, show_metrics
-    from cohortium.study import load_signatures, load_study, signatures_path
+    from cohortium.study import (
+        RunRegister,
+        load_policy,
+        load_signatures,
+        load_study,
+        signatures_path,
+    )
 
     console = _console()
     loaded = load_study(study)
     loaded.study.named(name)
+    rules = policy or DEFAULT_POLICY.expanduser()
+    allowed = load_policy(rules) if policy or rules.exists() else None
     key = load_identity(identity.expanduser())
     signatures = load_signatures(signatures_path(study))
     cohort = None if data is None else read_site_data(data, loaded.study)
     setup = PartySetup(
-        loaded, name, key, cohort, out, signatures, engine=engine, listen_host=listen
+        loaded,
+        name,
+        key,
+        cohort,
+        out,
+        signatures,
+        engine=engine,
+        listen_host=listen,
+        policy=allowed,
+        register=None if allowed is None else RunRegister(rules.parent),
     )
     with RunScreen(console, name) as screen:
         paths = run_party(setup, lambda event: screen.on_event(name, event))
@@ -140,6 +164,46 @@ def join(
     for path in paths:
         _say(console, f"Received {path}")
     _say(console, f"The record of this run is {out / 'record.json'}")
+
+
+@study_app.command("new")
+def study_new(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")] = Path(
+        "study.toml"
+    ),
+    owner: Annotated[
+        list[str] | None, typer.Option(help="A data owner's party name; once for each of them.")
+    ] = None,
+    dealer: Annotated[str, typer.Option(help="The dealer's party name.")] = "university",
+) -> None:
+    """Write a study file with every key explained, to be filled in."""
+    from cohortium.study import new_study
+
+    console = _console()
+    new_study(file, owner or ["north", "south"], dealer)
+    _say(console, f"Wrote {file}. Fill it in, then: cohortium study check {file}")
+
+
+@study_app.command("check")
+def study_check(
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="The study file.")],
+) -> None:
+    """Validate a study and say in plain language who does and learns what."""
+    from cohortium.screen import show_study
+    from cohortium.study import (
+        check_signatures,
+        describe,
+        load_signatures,
+        load_study,
+        missing,
+        signatures_path,
+    )
+
+    console = _console()
+    loaded = load_study(study)
+    path = signatures_path(study)
+    signed = check_signatures(loaded, load_signatures(path), str(path))
+    show_study(console, loaded, describe(loaded), missing(loaded.study, signed))
 
 
 @study_app.command("sign")

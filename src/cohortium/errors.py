@@ -180,6 +180,14 @@ class DisclosureError(CohortiumError):
     exit_code = 7
 
 
+class PolicyError(CohortiumError):
+    """The site's own policy does not allow its part in this study."""
+
+    code = "COH-503"
+    exit_code = 7
+    for_this_site_only = True
+
+
 class SignatureError(CohortiumError):
     """A party has not signed the study, or a signature does not hold for it."""
 

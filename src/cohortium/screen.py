@@ -21,6 +21,8 @@ from rich.text import Text
 from cohortium.errors import CohortiumError
 from cohortium.run.demo import DemoResult
 from cohortium.run.verifying import Verdict
+from cohortium.study import StudyFile
+from cohortium.study.describing import Section
 
 # What the phases of a run are called on the screen.
 _PHASES = {
@@ -176,6 +178,25 @@ def show_demo(console: Console, result: DemoResult) -> None:
     console.print(table)
     for note in result.notes:
         console.print(Text(note, "dim"))
+
+
+def show_study(
+    console: Console, file: StudyFile, sections: Sequence[Section], unsigned: Sequence[str]
+) -> None:
+    """Print a study in words, its digest, and who has not signed in this site's file."""
+    console.print(Text(file.study.study.name, "bold"))
+    for heading, lines in sections:
+        console.print()
+        console.print(Text(heading, "bold cyan"))
+        grid = Table.grid(padding=(0, 1))
+        for line in lines:
+            grid.add_row("·", Text(line))
+        console.print(grid)
+    console.print()
+    console.print(Text("Digest (SHA-256), the same at every site", "bold cyan"))
+    console.print(f"  {file.digest}", highlight=False, soft_wrap=True)
+    names = ", ".join(unsigned) or "nobody"
+    console.print(f"  No signature here of: {names}.", markup=False, highlight=False)
 
 
 def show_verdict(console: Console, verdict: Verdict) -> None:

@@ -57,6 +57,29 @@ def test_a_study_changed_after_it_was_signed_is_not_joined(terminal: Terminal, h
     check_error(ended, "COH-504", 7, "has signed another study file", "sign them anew")
 
 
+def test_a_study_against_this_sites_policy_is_not_joined(terminal: Terminal, here: Here) -> None:
+    group = Consortium(terminal)
+    policy = terminal.folder / "policy.toml"
+    policy.write_text("[policy]\nminimum_samples = 1000\n")
+    ended = here(*group.command("north", "--policy", str(policy)))
+    check_error(ended, "COH-503", 7, "minimum_samples = 1000, but there are 24 samples")
+    policy.write_text('[policy]\nreveals = ["auc"]\n')
+    ended = here(*group.command("north", "--policy", str(policy)))
+    check_error(ended, "COH-503", 7, "reveals = ['auc'], but the study asks for model")
+    assert not (terminal.folder / "register.jsonl").exists()
+
+
+def test_rows_that_were_in_as_many_runs_as_allowed(terminal: Terminal, here: Here) -> None:
+    group = Consortium(terminal)
+    policy = terminal.folder / "policy.toml"
+    policy.write_text("[policy]\nmaximum_runs = 1\n")
+    commands = group.join_all("north")
+    commands["north"] = terminal.start(*group.command("north", "--policy", str(policy)))
+    assert {end.code for end in end_all(commands).values()} == {0}
+    again = here(*group.command("north", "--policy", str(policy), "--out", "other"))
+    check_error(again, "COH-503", 7, "maximum_runs = 1, but 24 of this site's 24 rows")
+
+
 def test_another_program_is_refused_naming_what_differs(terminal: Terminal) -> None:
     """One comment in one file of one party's installation; it reveals nothing more, but might."""
     group = Consortium(terminal)

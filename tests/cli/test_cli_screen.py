@@ -136,6 +136,7 @@ def test_every_error_has_a_documented_exit_code() -> None:
         "COH-402": 5,
         "COH-501": 7,
         "COH-502": 7,
+        "COH-503": 7,
         "COH-504": 7,
         "COH-505": 7,
     }

@@ -78,7 +78,7 @@ def test_an_unknown_key_is_named_with_the_nearest(
     old: str, new: str, key: str, nearest: str
 ) -> None:
     text = refused(changed(old, new))
-    assert f"{key} is not a key of a study file (did you mean {nearest})" in text
+    assert f"{key} is not a known key (did you mean {nearest})" in text
 
 
 def test_an_unknown_key_like_no_other_lists_the_known_ones() -> None:

@@ -35,7 +35,14 @@ from cohortium.run.planning import Plan, make_plan, run_training
 from cohortium.run.results import Results, file_digests, make_output, write_agreement, write_results
 from cohortium.run.software import software
 from cohortium.run.timeline import Event, Timeline
-from cohortium.study import DisclosureLedger, Signature, Study, StudyFile
+from cohortium.study import (
+    DisclosureLedger,
+    RunRegister,
+    Signature,
+    SitePolicy,
+    Study,
+    StudyFile,
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,8 @@ class PartySetup:
     output: Path
     signatures: Sequence[Signature] = ()
     engine: str = "numpy"
+    policy: SitePolicy | None = None
+    register: RunRegister | None = None
     # Of a simulation: its certificates are made for the run, and its directory may be used again.
     simulated: bool = False
     listen_socket: socket.socket | None = None
@@ -63,6 +72,8 @@ def run_party(setup: PartySetup, tell: Callable[[Event], None]) -> list[Path]:
     study = setup.study.study
     peers = study_peers(study)
     check_identity(study, setup.name, setup.identity)
+    if setup.policy is not None:
+        setup.policy.check_study(study)
     signatures = check_own(setup.study, setup.name, setup.signatures)
     engine = make_engine(setup.engine)
     make_output(setup.output, fresh=setup.simulated)
@@ -103,6 +114,10 @@ def _run(
     timeline = Timeline(tell, study.model.iterations)
     timeline.phase("prepare")
     cohort = _prepared(setup, tell)
+    if setup.cohort is not None and setup.policy is not None:
+        setup.policy.check_data(study, setup.cohort)
+        if setup.register is not None:
+            setup.policy.check_runs(setup.cohort, setup.register)
     timeline.phase("connect")
     mesh = connect(
         setup.identity,
@@ -134,6 +149,8 @@ def _run(
         log.add("agreed", samples=agreed.sizes, features=agreed.feature_count)
         log.add("to be revealed", list=[entry.facts() for entry in ledger.entries])
         log.checkpoint("before sharing", mesh, setup.identity, certificates)
+        if setup.cohort is not None and setup.register is not None:
+            setup.register.add(setup.cohort, setup.study.digest)
         roles = Roles(study.with_role("compute"), *study.with_role("deal"))
         protocol = start(mesh, roles, ledger, engine)
         timeline.counters = protocol.counters

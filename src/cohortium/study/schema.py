@@ -189,6 +189,8 @@ def parse_study(text: str, source: str = "the study") -> StudyFile:
     try:
         study = Study.model_validate(document)
     except ValidationError as error:
-        raise StudyError(explain(error, source, Study), remedy="Correct the study file.") from None
+        raise StudyError(
+            explain(error, source, Study, text), remedy="Correct the study file."
+        ) from None
     check_study(study, source)
     return StudyFile(study, text, hashlib.sha256(text.encode()).hexdigest())

@@ -9,6 +9,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from cohortium.study.locating import line_of
+
 _MOST_PROBLEMS = 5
 _SHOWN = 60
 # Plainer than pydantic's words; its message for any other type of problem says what is allowed.
@@ -32,19 +34,21 @@ _PATTERNS = {
 }
 
 
-def explain(error: ValidationError, source: str, study: type[BaseModel]) -> str:
-    """Return a sentence that names each wrong key, its value and what is allowed.
+def explain(error: ValidationError, source: str, study: type[BaseModel], text: str) -> str:
+    """Return a sentence that names each wrong key, its line, its value and what is allowed.
 
     ``study`` is the model of a whole file; at most five problems are told.
     """
     sentences = []
     for problem in error.errors()[:_MOST_PROBLEMS]:
-        place = _key([part for part in problem["loc"] if not _of_pydantic(part)])
+        location = [part for part in problem["loc"] if not _of_pydantic(part)]
+        line = line_of(text, location)
+        place = ("" if line is None else f"line {line}: ") + _key(location)
         if problem["type"] == "extra_forbidden":
             known = _known_keys(problem["loc"][:-1], study)
             near = get_close_matches(str(problem["loc"][-1]), known, 1)
             hint = f"did you mean {near[0]!r}" if near else f"known keys: {', '.join(known)}"
-            sentences.append(f"{place} is not a key of a study file ({hint})")
+            sentences.append(f"{place} is not a known key ({hint})")
         elif problem["type"] == "missing":
             sentences.append(f"{place} is missing")
         else:

@@ -1,0 +1,160 @@
+"""A study in plain language: who does what, who learns what, and what that rests on."""
+
+from __future__ import annotations
+
+from cohortium.study.schema import Study, StudyFile
+
+Section = tuple[str, list[str]]
+
+_ROLES = {
+    "data": "owns samples",
+    "compute": "computes on shares",
+    "deal": "deals randomness, sees no share of the data",
+    "receive": "receives results",
+}
+_WHAT = {
+    "model": "the weight of every feature, and the intercept",
+    "accuracy": "the share of held-out samples that are told right, for each λ",
+    "balanced_accuracy": "the mean of sensitivity and specificity on held-out samples, for each λ",
+    "sensitivity": "the share of held-out positives told right, for each λ",
+    "specificity": "the share of held-out negatives told right, for each λ",
+    "log_loss": "the mean log-loss of held-out samples, for each λ",
+    "brier": "the mean Brier score of held-out samples, for each λ",
+    "auc": "the area under the ROC curve on held-out samples, for each λ",
+    "auc_bounds": "two numbers between which the area under the ROC curve lies, for each λ",
+}
+_PARTS_OF_COUNTS = {"accuracy", "balanced_accuracy", "sensitivity", "specificity"}
+
+
+def describe(file: StudyFile) -> list[Section]:
+    """Return headings, each with its sentences, in the order in which a steward asks."""
+    study = file.study
+    sections = [
+        ("What is done", _work(study)),
+        ("Who takes part", _parties(study)),
+        ("What becomes readable, and to whom", _reveals(study)),
+        ("What all parties see of each other", _public(study)),
+        ("What nobody learns", _secret(study)),
+        ("What this rests on", _assumptions(study)),
+    ]
+    risks = _risks(study)
+    if risks:
+        sections.append(("Worth a thought before you sign", risks))
+    return sections
+
+
+def _work(study: Study) -> list[str]:
+    model = study.model
+    strengths = ", ".join(f"{value:g}" for value in model.l2)
+    lines = [
+        f"A {model.kind} regression is trained in {model.iterations} iterations on the samples of "
+        f"all data owners together, with L2 regularisation λ = {strengths}.",
+        "Each site replaces missing values by its own mean"
+        + (", standardises each feature by its own mean and deviation" * _standardised(study))
+        + f" and clips what exceeds {study.preparation.clip:g}, before anything leaves it.",
+    ]
+    if model.class_weight == "balanced":
+        lines.append("Classes are weighted by their counts, which stay secret.")
+    if study.validation is not None:
+        lines.append(f"{study.validation.folds}-fold cross-validation, by folds of each site.")
+        if study.validation.choose is not None:
+            lines.append(
+                f"Of the values of λ the one with the best {_name(study.validation.choose)} is "
+                "chosen in secret; which it is becomes known only as far as its model tells."
+            )
+    return lines
+
+
+def _standardised(study: Study) -> bool:
+    return study.preparation.standardise == "site"
+
+
+def _parties(study: Study) -> list[str]:
+    lines = []
+    for party in study.party:
+        duties = ", ".join(_ROLES[role] for role in party.roles)
+        lines.append(f"{party.name} ({party.address or 'no address yet'}) {duties}.")
+    return lines
+
+
+def _reveals(study: Study) -> list[str]:
+    lines = [
+        f"{', '.join(reveal.to)}: {_name(reveal.what)} – {_WHAT[reveal.what]}."
+        for reveal in study.reveal
+    ]
+    lines.append(
+        f"{', '.join(study.with_role('compute'))}: a bit for each stated bound, whether it held. "
+        "If one did not, nothing else is revealed."
+    )
+    return lines
+
+
+def _public(study: Study) -> list[str]:
+    lines = [
+        "The number of samples of each data owner, and how many features it has.",
+        "The names of the two classes. The names of all features, if the sites' lists differ or a "
+        "receiver of the model owns no samples.",
+        "Who sends how many bytes when: these depend on sizes only, never on values.",
+        "The software's version, and the certificates and signatures of all.",
+    ]
+    if study.validation is not None:
+        lines.insert(1, "The number of samples of each fold, by owner.")
+    return lines
+
+
+def _secret(study: Study) -> list[str]:
+    kept = "Values, labels and names of samples"
+    counts = ", class counts" if not _tells_counts(study) else ""
+    return [
+        f"{kept}{counts}, the score of any sample, and every intermediate result: a site knows "
+        "its own, nobody those of another, neither the dealer nor who listens on the network.",
+    ]
+
+
+def _assumptions(study: Study) -> list[str]:
+    dealer, computing = study.with_role("deal")[0], study.with_role("compute")
+    return [
+        "All parties run the program as it is (semi-honest). One that does not can spoil the "
+        "result; before each reveal the computing parties compare what they ran and saw.",
+        f"{dealer} does not collude with any of {', '.join(computing)}: together they could "
+        "read the data.",
+        f"Of {', '.join(computing)} at least one does not pool its shares with the others."
+        if len(computing) > 2
+        else f"{' and '.join(computing)} do not pool their shares.",
+    ]
+
+
+def _risks(study: Study) -> list[str]:
+    revealed = {reveal.what: set(reveal.to) for reveal in study.reveal}
+    risks = []
+    if "model" in revealed and min(study.model.l2) == 0:
+        risks.append(
+            "λ = 0: with more features than samples such a model can hold single samples' values. "
+            "Regularise, or do not reveal it."
+        )
+    if _tells_counts(study):
+        risks.append(
+            "Accuracy, sensitivity and specificity are fractions of small whole numbers: from "
+            "several of them class counts can be worked out."
+        )
+    dealer = study.with_role("deal")[0]
+    if any(dealer in to for to in revealed.values()):
+        risks.append(
+            f"{dealer} deals and receives results: it learns no more than any receiver, but it is "
+            "not neutral."
+        )
+    missing = [party.name for party in study.party if not (party.address and party.certificate)]
+    if missing:
+        risks.append(
+            f"No address or certificate yet for {', '.join(missing)}: the study can be simulated, "
+            "not joined."
+        )
+    return risks
+
+
+def _tells_counts(study: Study) -> bool:
+    return len(_PARTS_OF_COUNTS & {reveal.what for reveal in study.reveal}) > 1
+
+
+def _name(what: str) -> str:
+    return what.replace("_", " ").replace("auc", "AUC")

@@ -1,0 +1,39 @@
+"""Where a key stands in a TOML text: the parser tells only lines that it could not read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_HEADER = re.compile(r"\s*(\[\[?)\s*[\"']?([\w-]+)[\"']?\s*\]")
+_KEY = re.compile(r"\s*[\"']?([\w-]+)[\"']?\s*[=.]")
+_LONG_TEXT = re.compile(r"\"\"\"|'''")
+
+
+def line_of(text: str, location: Sequence[str | int]) -> int | None:
+    """Return the line, from 1, of a location such as ("party", 1, "name").
+
+    Of a key that is not there: the line of its table. None where that is not found either.
+    """
+    section = str(location[0]) if location else ""
+    rest = list(location[1:])
+    index = rest.pop(0) if rest and isinstance(rest[0], int) else 0
+    key = rest[0] if rest else None
+    seen: dict[str, int] = {}
+    inside, found, quotes = False, None, ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if quotes:
+            quotes = "" if quotes in line else quotes
+            continue
+        header = _HEADER.match(line)
+        if header:
+            name = header[2]
+            seen[name] = seen.get(name, -1) + 1
+            inside = name == section and seen[name] == index
+            found = number if inside else found
+        elif (match := _KEY.match(line)) and inside and match[1] == key:
+            return number
+        opened = _LONG_TEXT.findall(line)
+        if len(opened) % 2:
+            quotes = opened[-1]
+    return found

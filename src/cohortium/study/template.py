@@ -1,0 +1,106 @@
+"""The study file that `cohortium study new` writes: every key, what it means, what it may be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cohortium.errors import StudyError
+from cohortium.study.schema import parse_study
+
+_HEAD = """\
+# A study for cohortium: the agreement between the sites. Every site needs the same bytes.
+# `cohortium study check FILE` says in plain language what it means; `cohortium study sign` agrees.
+# Keys that begin with '#' show their default, or an example where there is none.
+
+[study]
+name = "what is studied"        # 1 to 200 characters
+#connect_timeout = 600.0        # seconds in which all parties must come together, 1 to 86400
+#deadline = 30.0                # seconds of silence after which a party counts as lost, 1 to 3600
+"""
+
+_PARTY = """
+[[party]]
+name = "{name}"                 # a-z, 0-9 and '-', as in its certificate
+roles = {roles}
+# Where the others reach it (HOST:PORT), and the certificate that `cohortium identity show` prints
+# there. Compare the fingerprint by phone. `cohortium simulate` needs none of them.
+#address = "{name}.example.org:7001"
+#fingerprint = "AB:CD:..."
+#certificate = \"\"\"
+#-----BEGIN CERTIFICATE-----
+#...
+#-----END CERTIFICATE-----
+#\"\"\"
+"""
+
+_REST = """
+[data]
+label = "the label's column"    # in the table, or in a label file
+positive = "yes"                # the label's value of the class to be recognised
+negative = "no"
+#orientation = "samples_in_rows"   # or "genes_in_rows"; found out where it is not given
+#missing_label = "error"        # or "drop": leave out samples without a label
+
+[preparation]
+#impute = "site-mean"           # missing values, by each site's own mean
+#standardise = "site"           # by each site's own mean and deviation; or "none"
+#clip = 8.0                     # values beyond are cut to it, above 0 to 1024
+
+[model]
+#kind = "logistic"
+#form = "auto"                  # "dual", "primal", or whichever is predicted to be cheaper
+#l2 = [1.0]                     # one model for each value, 0 to 1e9, in the same network rounds
+#iterations = 100               # 1 to 10000; of mini-batches: steps
+#logit_bound = 32.0             # no logit may exceed it (checked in secret), 1 to 256
+#sigmoid = "periodic"           # "hong5", "hong3", "tfe5", "mohassel3": the literature's
+#sigmoid_error = 2e-3           # of the periodic one, 1e-6 to 0.1
+#class_weight = "balanced"      # from secret counts; or [negative, positive], 0 to 1000 each
+#weight_bound = 10.0            # no class weight may exceed it (checked in secret), 1 to 1000
+#batch = 128                    # mini-batches, in the primal: for many samples and few features
+#learning_rate = 0.1            # of mini-batches, 1e-9 to 1000
+#momentum = 0.9                 # of mini-batches, 0 to 0.999
+
+# Cross-validation, in the same rounds. Take it out with the [[reveal]] of "auc" below.
+[validation]
+folds = 5                       # 2 to 100
+#choose = "auc"                 # reveal only the model of the λ with the best value of this metric
+
+# Everything that becomes readable, and to whom: nothing else does. One entry for each of "model",
+# "accuracy", "balanced_accuracy", "sensitivity", "specificity", "log_loss", "brier", "auc",
+# "auc_bounds".
+[[reveal]]
+what = "model"
+to = {receivers}
+
+[[reveal]]
+what = "auc"
+to = {receivers}
+"""
+
+
+def new_study(path: Path, owners: Sequence[str], dealer: str) -> None:
+    """Write a study file to be filled in; StudyError where there is one, or names do not fit."""
+    text = template(owners, dealer)
+    # Names that no party can have are found here, before anybody fills the file in.
+    parse_study(text, "The new study")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise StudyError(
+            f"There is a file {path} already.", remedy="Name another one, or move it away."
+        ) from None
+    except OSError as error:
+        raise StudyError(
+            f"{path} can not be written ({error.strerror}).", remedy="Name another file."
+        ) from None
+
+
+def template(owners: Sequence[str], dealer: str) -> str:
+    """Return a study file of these data owners, which compute and receive, and a dealer."""
+    own = '["data", "compute", "receive"]    # "data", "compute", "receive", "deal"'
+    parties = [_PARTY.format(name=name, roles=own) for name in owners]
+    parties.append(_PARTY.format(name=dealer, roles='["deal"]'))
+    receivers = "[" + ", ".join(f'"{name}"' for name in owners) + "]"
+    return _HEAD + "".join(parties) + _REST.format(receivers=receivers)

@@ -1,0 +1,135 @@
+"""The study in words, the template of a new one, and lines in messages."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from pydantic import BaseModel
+from run_sites import study_text
+from test_study_schema import STUDY
+
+from cohortium.errors import StudyError
+from cohortium.study import describe, load_study, new_study, parse_study
+from cohortium.study.locating import line_of
+from cohortium.study.schema import Study
+from cohortium.study.template import template
+
+
+def words(text: str) -> str:
+    return "\n".join(
+        [heading + "\n" + "\n".join(lines) for heading, lines in describe(parse_study(text))]
+    )
+
+
+def test_a_new_study_is_valid_and_never_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    new_study(path, ["north", "south", "east"], "uni")
+    study = load_study(path).study
+    assert study.with_role("data") == study.with_role("compute") == ("north", "south", "east")
+    assert study.with_role("deal") == ("uni",)
+    before = path.read_text()
+    with pytest.raises(StudyError, match="There is a file"):
+        new_study(path, ["north", "south"], "uni")
+    assert path.read_text() == before
+    with pytest.raises(StudyError, match="Bad Name"):
+        new_study(tmp_path / "other.toml", ["north", "Bad Name"], "uni")
+    assert not (tmp_path / "other.toml").exists()
+
+
+def sections() -> list[tuple[str, type[BaseModel]]]:
+    found = []
+    for name, field in Study.model_fields.items():
+        parts = [field.annotation, *get_args(field.annotation)]
+        model = next(it for it in parts if isinstance(it, type) and issubclass(it, BaseModel))
+        found.append((name, model))
+    return found
+
+
+@pytest.mark.parametrize(("name", "model"), sections())
+def test_the_template_has_every_key(name: str, model: type[BaseModel]) -> None:
+    text = template(["north", "south"], "uni")
+    part = re.search(rf"^\[\[?{name}\]\]?\n(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert part
+    for key in model.model_fields:
+        assert re.search(rf"^#?{key} = ", part[1], re.MULTILINE), key
+
+
+def test_the_defaults_in_the_template_are_the_schemas() -> None:
+    text = template(["north", "south"], "uni")
+    shown = re.sub(
+        r"^#(?=(connect|dead|imp|stand|clip|kind|form|l2|iter|logit|sigm)\w* = )",
+        "",
+        text,
+        flags=re.MULTILINE,
+    )
+    assert shown != text
+    assert parse_study(shown).study == parse_study(text).study
+
+
+def test_who_does_and_learns_what() -> None:
+    text = words(STUDY)
+    assert "north (no address yet) owns samples" in text or "owns samples" in text
+    assert "model – the weight of every feature" in text
+    assert "class counts" in text
+    assert "does not collude with any of north, south" in text
+
+
+def test_what_is_worth_a_thought() -> None:
+    study = study_text(l2="0.0")
+    assert "λ = 0: with more features than samples" in words(study)
+    assert "λ = 0" not in words(study_text())
+    counted = study_text() + (
+        '[validation]\nfolds = 5\n[[reveal]]\nwhat = "sensitivity"\nto = ["north"]\n'
+        '[[reveal]]\nwhat = "specificity"\nto = ["north"]\n'
+    )
+    text = words(counted)
+    assert "class counts can be worked out" in text
+    # What may be worked out is not promised to stay secret.
+    assert "class counts, the score" not in text
+
+
+TOML = '''[study]
+name = "x"
+
+[[party]]
+name = "a"
+certificate = """
+[model]
+name = "no key"
+"""
+[[party]]
+"name" = "b"   # [data]
+roles = []
+
+[model]
+l2.x = 3
+'''
+
+
+@pytest.mark.parametrize(
+    ("location", "line"),
+    [
+        (("study", "name"), 2),
+        (("party", 0, "name"), 5),
+        (("party", 1, "name"), 11),
+        (("party", 1, "roles"), 12),
+        (("party", 1, "address"), 10),
+        (("party", 2, "name"), None),
+        (("model", "l2"), 15),
+        (("model", "form"), 14),
+        (("data",), None),
+        ((), None),
+    ],
+)
+def test_lines_of_keys(location: tuple[str | int, ...], line: int | None) -> None:
+    assert line_of(TOML, location) == line
+
+
+def test_messages_name_the_line() -> None:
+    text = study_text().replace("iterations = 12", "iteratons = 12")
+    line = text.splitlines().index("iteratons = 12") + 1
+    with pytest.raises(StudyError, match=rf"line {line}: model.iteratons .*'iterations'"):
+        parse_study(text)
