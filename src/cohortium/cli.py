@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cohortium.errors import CohortiumError
+from cohortium.errors import CohortiumError, IdentityFileError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,6 +32,7 @@ audit_app = typer.Typer(no_args_is_help=True, help="The record of a finished run
 app.add_typer(audit_app, name="audit")
 
 DEFAULT_IDENTITY = Path("~/.cohortium/identity")
+_WORDS_A_LINE = 8
 DEFAULT_POLICY = Path("~/.cohortium/policy.toml")
 EngineOption = Annotated[
     str, typer.Option(help="'numpy', or 'tensorflow' for the same program as one tf.function.")
@@ -124,7 +126,7 @@ def join(
     ] = None,
 ) -> None:
     """Take part in a study as one of its parties."""
-    from cohortium.net import load_identity
+    from cohortium.net import expiry_warning, load_identity
     from cohortium.run.child import read_site_data
     from cohortium.run.party import PartySetup, run_party
     from cohortium.run.results import METRICS_FILE
@@ -142,7 +144,10 @@ def join(
     loaded.study.named(name)
     rules = policy or DEFAULT_POLICY.expanduser()
     allowed = load_policy(rules) if policy or rules.exists() else None
-    key = load_identity(identity.expanduser())
+    key = load_identity(identity.expanduser(), _passphrase)
+    warning = expiry_warning(key.certificate_pem)
+    if warning:
+        _say(console, warning)
     signatures = load_signatures(signatures_path(study))
     cohort = None if data is None else read_site_data(data, loaded.study)
     setup = PartySetup(
@@ -227,7 +232,7 @@ def study_sign(
 
     console = _console()
     loaded = load_study(study)
-    key = load_identity(identity.expanduser())
+    key = load_identity(identity.expanduser(), _passphrase)
     check_identity(loaded.study, name, key)
     path = signatures_path(study)
     # Of another version of the file: its signers will have to sign this one.
@@ -262,11 +267,15 @@ def identity_new(
     ],
     identity: IdentityOption = DEFAULT_IDENTITY,
     days: Annotated[int, typer.Option(help="How long the certificate is valid.")] = 730,
+    passphrase: Annotated[
+        bool, typer.Option("--passphrase", help="Encrypt the key with a passphrase; asks for it.")
+    ] = False,
 ) -> None:
     """Make this site's key and certificate; the key never leaves this machine."""
     from cohortium.net import create_identity
 
-    made = create_identity(name, identity.expanduser(), days)
+    phrase = _new_passphrase() if passphrase else None
+    made = create_identity(name, identity.expanduser(), days, passphrase=phrase)
     _print_identity(made.name, made.certificate_pem)
 
 
@@ -275,19 +284,59 @@ def identity_show(identity: IdentityOption = DEFAULT_IDENTITY) -> None:
     """Show what the study file needs of this site: fingerprint and certificate."""
     from cohortium.net import load_identity
 
-    loaded = load_identity(identity.expanduser())
+    loaded = load_identity(identity.expanduser(), _passphrase)
     _print_identity(loaded.name, loaded.certificate_pem)
 
 
 def _print_identity(name: str, certificate: str) -> None:
-    from cohortium.net import certificate_expiry, fingerprint
+    from cohortium.net import (
+        certificate_expiry,
+        expiry_warning,
+        fingerprint,
+        fingerprint_words,
+    )
 
     console = _console()
     _say(console, f"name         {name}")
     _say(console, f"expires      {certificate_expiry(certificate):%Y-%m-%d}")
     _say(console, f"fingerprint  {fingerprint(certificate)}")
+    words = fingerprint_words(certificate)
+    for first in range(0, len(words), _WORDS_A_LINE):
+        label = "in words" if first == 0 else ""
+        _say(console, f"{label:<13}{' '.join(words[first : first + _WORDS_A_LINE])}")
+    warning = expiry_warning(certificate)
+    if warning:
+        _say(console, warning)
     _say(console, "\nFor the study file, under this site's [[party]]:\n")
     _say(console, f'certificate = """\n{certificate.strip()}\n"""')
+
+
+def _passphrase() -> str:
+    """Return the passphrase of an encrypted key: the environment's, or what is typed."""
+    told = os.environ.get("COHORTIUM_PASSPHRASE")
+    if told is not None:
+        return told
+    if not sys.stdin.isatty():
+        raise IdentityFileError(
+            "The key is encrypted, and nobody can be asked for the passphrase.",
+            remedy="Set COHORTIUM_PASSPHRASE, or run the command at a terminal.",
+        )
+    return str(typer.prompt("Passphrase of this site's key", hide_input=True, err=True))
+
+
+def _new_passphrase() -> bytes:
+    told = os.environ.get("COHORTIUM_PASSPHRASE")
+    if told is None:
+        if not sys.stdin.isatty():
+            return _passphrase().encode()
+        told = str(
+            typer.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True)
+        )
+    if not told:
+        raise IdentityFileError(
+            "The passphrase is empty.", remedy="Give one, or leave --passphrase out."
+        )
+    return told.encode()
 
 
 def _named(data: list[str]) -> dict[str, str]:

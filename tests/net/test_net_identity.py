@@ -12,8 +12,12 @@ from cohortium.net import (
     certificate_expiry,
     certificate_name,
     create_identity,
+    expiry_warning,
     fingerprint,
+    fingerprint_words,
     load_identity,
+    sign,
+    verify,
 )
 
 DAY = datetime.timedelta(days=1)
@@ -112,3 +116,65 @@ def test_a_directory_that_can_not_be_written(tmp_path):
 def test_days_must_be_positive(tmp_path):
     with pytest.raises(ParameterError, match="0 days"):
         create_identity("alice", tmp_path, 0)
+
+
+def test_an_encrypted_key_needs_its_passphrase(tmp_path):
+    made = create_identity("alice", tmp_path, passphrase=b"open sesame")
+    text = made.key_path.read_text()
+    assert text.startswith("-----BEGIN ENCRYPTED PRIVATE KEY-----")
+    assert "sesame" not in repr(made)
+    loaded = load_identity(tmp_path, lambda: "open sesame")
+    assert loaded == made
+    assert verify(made.certificate_pem, b"text", sign(loaded, b"text"))
+    for wrong in ("", "open", "Open sesame"):
+        with pytest.raises(IdentityFileError, match="does not open the key") as caught:
+            load_identity(tmp_path, lambda wrong=wrong: wrong)
+        assert "sesame" not in str(caught.value)
+    with pytest.raises(IdentityFileError, match="does not open the key"):
+        load_identity(tmp_path)
+
+
+def test_nobody_is_asked_for_the_passphrase_of_a_key_without_one(tmp_path):
+    made = create_identity("alice", tmp_path)
+    assert load_identity(tmp_path, lambda: pytest.fail("asked")) == made
+
+
+def test_a_signature_is_of_one_message_by_one_key(tmp_path):
+    alice = create_identity("alice", tmp_path / "a")
+    again = create_identity("alice", tmp_path / "b")
+    signature = sign(alice, b"text")
+    assert len(signature) == 64
+    assert verify(alice.certificate_pem, b"text", signature)
+    assert not verify(alice.certificate_pem, b"texts", signature)
+    assert not verify(again.certificate_pem, b"text", signature)
+    assert not verify(alice.certificate_pem, b"text", signature[:-1])
+    assert not verify(alice.certificate_pem, b"text", b"")
+
+
+def test_the_words_are_the_whole_fingerprint(tmp_path):
+    from mnemonic import Mnemonic
+
+    made = create_identity("alice", tmp_path)
+    words = fingerprint_words(made.certificate_pem)
+    assert len(words) == 24
+    digest = bytes(Mnemonic("english").to_entropy(words))
+    assert digest.hex(":").upper() == made.fingerprint
+
+
+@pytest.mark.parametrize(("left", "warned"), [(31, False), (29, True), (1, True)])
+def test_a_warning_a_month_before_the_end(tmp_path, left, warned):
+    made = create_identity("alice", tmp_path, days=100)
+    end = certificate_expiry(made.certificate_pem)
+    warning = expiry_warning(made.certificate_pem, end - left * DAY)
+    assert (warning is not None) == warned
+    if warning is not None:
+        assert f"alice expires in {left} days" in warning
+
+
+def test_another_party_changes_nobodys_identity(tmp_path):
+    """A party that is added to a study needs an identity of its own, and no other a new one."""
+    first = create_identity("alice", tmp_path / "alice")
+    files = {path: path.read_bytes() for path in (tmp_path / "alice").iterdir()}
+    create_identity("bob", tmp_path / "bob")
+    assert {path: path.read_bytes() for path in (tmp_path / "alice").iterdir()} == files
+    assert load_identity(tmp_path / "alice") == first

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +13,17 @@ import numpy as np
 import pytest
 from run_sites import TWO_SITES, parsed, placed, study_text, two_sites
 
-from cohortium.errors import AuditError, CohortiumError, ParameterError, SignatureError
+from cohortium.errors import (
+    AuditError,
+    CohortiumError,
+    ParameterError,
+    PeerAbortedError,
+    PeerLostError,
+    SignatureError,
+)
 from cohortium.net import Identity, create_identity, memory_meshes, sign
 from cohortium.run.audit import AUDIT_FILE, AuditLog, countersigned_message
+from cohortium.run.clocks import check_clocks
 from cohortium.run.consent import check_own, collect
 from cohortium.run.local import simulate
 from cohortium.run.results import make_output
@@ -191,6 +200,13 @@ def at_all(program: Callable) -> dict[str, object]:  # type: ignore[type-arg]
     return results
 
 
+def causes(found: dict[str, object]) -> str:
+    """Return what those say who noticed it themselves; the first of them stops the others."""
+    errors = [error for error in found.values() if isinstance(error, CohortiumError)]
+    assert len(errors) == len(found)
+    return "\n".join(str(e) for e in errors if not isinstance(e, PeerAbortedError | PeerLostError))
+
+
 def own(study: StudyFile, identities: dict[str, Identity], name: str) -> dict[str, Signature]:
     return check_own(study, name, [sign_study(study.digest, name, identities[name])])
 
@@ -199,6 +215,35 @@ def test_all_come_to_have_all_signatures(study: StudyFile, identities: dict[str,
     found = at_all(lambda name, mesh: collect(mesh, study, own(study, identities, name)))
     assert all(list(signatures) == list(TWO_SITES) for signatures in found.values())  # type: ignore[call-overload]
     assert found["north"] == found["uni"]
+
+
+def test_clocks_of_this_machine_agree() -> None:
+    found = at_all(lambda _name, mesh: check_clocks(mesh))
+    for ahead in found.values():
+        assert all(abs(seconds) < 5 for seconds in ahead.values())  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("hours", "direction"), [(1, "ahead of"), (-1, "behind")])
+def test_a_clock_an_hour_off_is_named(hours: int, direction: str) -> None:
+    def program(name: str, mesh) -> object:  # type: ignore[no-untyped-def]
+        off = 3600.0 * hours if name == "south" else 0.0
+        return check_clocks(mesh, lambda: time.time() + off)
+
+    found = at_all(program)
+    other = "behind" if hours > 0 else "ahead of"
+    told = causes(found)
+    assert f"The clock of south is 60 minutes {direction}" in told or f"{other} the one" in told
+
+
+def test_a_time_that_is_none(study: StudyFile) -> None:
+    def program(name: str, mesh) -> object:  # type: ignore[no-untyped-def]
+        if name != "south":
+            return check_clocks(mesh)
+        everybody = mesh.peers
+        told = dict.fromkeys(everybody, b"\xff" * 8)
+        return mesh.exchange_messages("clock", told, dict.fromkeys(everybody, 8))
+
+    assert "a time that can not be one" in causes(at_all(program))
 
 
 def test_who_has_not_signed_can_not_start(
@@ -218,8 +263,7 @@ def test_a_party_whose_program_does_not_sign_is_named(
         return collect(mesh, study, mine)
 
     found = at_all(program)
-    for name in ("north", "uni"):
-        assert "south did not sign this study" in str(found[name])
+    assert "south did not sign this study" in causes(found)
 
 
 def test_a_forged_signature_is_named_with_its_source(
@@ -232,8 +276,7 @@ def test_a_forged_signature_is_named_with_its_source(
         return collect(mesh, study, mine)
 
     found = at_all(program)
-    assert isinstance(found["north"], SignatureError)
-    assert "signature of uni in what south sent is not by the key" in str(found["north"])
+    assert "signature of uni in what south sent is not by the key" in causes(found)
 
 
 @pytest.mark.parametrize("lie", ["head", "owner", "key"])
@@ -268,7 +311,7 @@ def test_a_peer_that_signs_something_else_is_named(
         mesh.exchange_messages("countersignature, test", answers, dict.fromkeys(peers, 88))
 
     found = at_all(program)
-    assert "south did not countersign the audit log of north" in str(found["north"])
+    assert "south did not countersign the audit log of" in causes(found)
 
 
 def test_a_checkpoint_of_honest_parties_verifies(

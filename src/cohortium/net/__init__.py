@@ -3,15 +3,15 @@
 Knows bytes, arrays and names; knows nothing of what is computed.
 """
 
-from cohortium.net.connecting import connect
-from cohortium.net.identity import (
-    Identity,
+from cohortium.net.certificates import (
     certificate_expiry,
     certificate_name,
-    create_identity,
+    expiry_warning,
     fingerprint,
-    load_identity,
+    fingerprint_words,
 )
+from cohortium.net.connecting import connect
+from cohortium.net.identity import Identity, create_identity, load_identity
 from cohortium.net.memory import memory_meshes
 from cohortium.net.mesh import Deadline, Mesh, Peer
 from cohortium.net.signing import SIGNATURE_BYTES, sign, verify
@@ -26,7 +26,9 @@ __all__ = [
     "certificate_name",
     "connect",
     "create_identity",
+    "expiry_warning",
     "fingerprint",
+    "fingerprint_words",
     "load_identity",
     "memory_meshes",
     "sign",

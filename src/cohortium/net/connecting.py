@@ -18,8 +18,9 @@ from cohortium.errors import (
     ParameterError,
 )
 from cohortium.net import addresses
+from cohortium.net.certificates import certificate_name, fingerprint
 from cohortium.net.hello import session_id
-from cohortium.net.identity import Identity, certificate_name, check_name, fingerprint
+from cohortium.net.identity import Identity, check_name
 from cohortium.net.meeting import Meeting
 from cohortium.net.mesh import DEFAULT_DEADLINE, Mesh, Peer
 from cohortium.net.waiting import first_cause

@@ -15,8 +15,9 @@ from collections.abc import Generator, Iterable, Sequence
 
 from cohortium.errors import CertificateError
 from cohortium.net import addresses, tls
+from cohortium.net.certificates import check_dates
 from cohortium.net.conversations import Wait
-from cohortium.net.identity import Identity, check_dates
+from cohortium.net.identity import Identity
 from cohortium.net.mesh import Peer
 
 _ATTEMPT_SECONDS = 5.0

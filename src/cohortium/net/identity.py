@@ -8,17 +8,18 @@ that it is listed, but its dates still count: an expired certificate is refused 
 from __future__ import annotations
 
 import datetime
-import hashlib
 import os
-import re
 import secrets
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
     Encoding,
+    KeySerializationEncryption,
     NoEncryption,
     PrivateFormat,
     PublicFormat,
@@ -26,13 +27,19 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from cohortium.errors import CertificateError, IdentityFileError, ParameterError
+from cohortium.errors import IdentityFileError, ParameterError
+from cohortium.net.certificates import (
+    NAME,
+    certificate_name,
+    check_dates,
+    fingerprint,
+    parse_certificate,
+)
 
 KEY_FILE = "key.pem"
 CERTIFICATE_FILE = "certificate.pem"
 DEFAULT_DAYS = 730
 
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 # Hospital clocks are minutes apart; a new certificate must work at once at the others.
 _CLOCK_SKEW = datetime.timedelta(minutes=10)
 
@@ -41,13 +48,15 @@ _CLOCK_SKEW = datetime.timedelta(minutes=10)
 class Identity:
     """A party's name, its public certificate, and where its two files are.
 
-    The private key is not an attribute: it stays in ``key_path`` and only the TLS library reads it.
+    The private key is not an attribute: it stays in ``key_path``, encrypted if there is a
+    ``passphrase``, and is read when a link or a signature needs it.
     """
 
     name: str
     certificate_pem: str
     key_path: Path
     cert_path: Path
+    passphrase: bytes | None = field(default=None, repr=False)
 
     @property
     def fingerprint(self) -> str:
@@ -57,7 +66,7 @@ class Identity:
 
 def check_name(name: str) -> str:
     """Return ``name`` if it can name a party; ParameterError if not."""
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise ParameterError(
             f"{name!r} can not name a party.",
             remedy="Use 1 to 32 of a-z, 0-9 and '-', the first of them a letter.",
@@ -72,11 +81,13 @@ def create_identity(
     *,
     overwrite: bool = False,
     valid_from: datetime.datetime | None = None,
+    passphrase: bytes | None = None,
 ) -> Identity:
     """Make a key and a self-signed certificate in ``directory`` and return the identity.
 
     The certificate is valid for ``days`` days (two years unless told) from ``valid_from``, which is
-    ten minutes ago unless told, so that a site whose clock is slow accepts it too.
+    ten minutes ago unless told, so that a site whose clock is slow accepts it too. The key file is
+    encrypted if there is a ``passphrase``.
 
     Errors: ParameterError for a wrong name or number of days; IdentityFileError if there is a key
     already and ``overwrite`` is false, or the files can not be written.
@@ -92,13 +103,17 @@ def create_identity(
         certificate_pem=certificate.public_bytes(Encoding.PEM).decode("ascii"),
         key_path=Path(directory) / KEY_FILE,
         cert_path=Path(directory) / CERTIFICATE_FILE,
+        passphrase=passphrase,
     )
     if not overwrite and (identity.key_path.exists() or identity.cert_path.exists()):
         raise IdentityFileError(
             f"There is an identity in {directory} already.",
             remedy="Keep it (the study file lists its fingerprint), or choose another directory.",
         )
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    encryption: KeySerializationEncryption = NoEncryption()
+    if passphrase is not None:
+        encryption = BestAvailableEncryption(passphrase)
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
     try:
         Path(directory).mkdir(mode=0o700, parents=True, exist_ok=True)
         _write(identity.key_path, secret, 0o600, overwrite=overwrite)
@@ -111,8 +126,12 @@ def create_identity(
     return identity
 
 
-def load_identity(directory: str | os.PathLike[str]) -> Identity:
+def load_identity(
+    directory: str | os.PathLike[str], ask: Callable[[], str] | None = None
+) -> Identity:
     """Read, check and return the identity in ``directory``.
+
+    ``ask`` is called for the passphrase where the key is encrypted.
 
     Errors: CertificateError if the certificate is expired or not valid yet; IdentityFileError if a
     file is missing, damaged, or (the key) readable by others, or if the two do not fit.
@@ -120,15 +139,23 @@ def load_identity(directory: str | os.PathLike[str]) -> Identity:
     key_path, cert_path = Path(directory) / KEY_FILE, Path(directory) / CERTIFICATE_FILE
     secret = _read(key_path, private=True)
     pem = _read(cert_path, private=False).decode("ascii", errors="replace")
+    passphrase = None
+    if b"BEGIN ENCRYPTED PRIVATE KEY" in secret:
+        passphrase = (ask() if ask is not None else "").encode()
     try:
-        key = load_pem_private_key(secret, password=None)
+        key = load_pem_private_key(secret, passphrase or None)
     except (ValueError, TypeError) as error:
         # The parser's own text is left out: it may quote the file.
+        if b"BEGIN ENCRYPTED PRIVATE KEY" in secret:
+            raise IdentityFileError(
+                f"The passphrase does not open the key in {key_path}, or the file is damaged.",
+                remedy="Type it again, or set COHORTIUM_PASSPHRASE where nobody can type.",
+            ) from error
         raise IdentityFileError(
-            f"{key_path} does not hold an unencrypted private key in PEM form.",
+            f"{key_path} does not hold a private key in PEM form.",
             remedy="Restore it from your backup, or make a new identity.",
         ) from error
-    certificate = _parse(pem, str(cert_path))
+    certificate = parse_certificate(pem, str(cert_path))
     mine = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     listed = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if not isinstance(key, Ed25519PrivateKey) or mine != listed:
@@ -138,73 +165,7 @@ def load_identity(directory: str | os.PathLike[str]) -> Identity:
         )
     name = certificate_name(pem)
     check_dates(pem, whose=f"{name} in {cert_path}")
-    return Identity(name, pem, key_path, cert_path)
-
-
-def fingerprint(certificate_pem: str) -> str:
-    """Return the SHA-256 of the certificate's DER form as ``AB:CD:…`` (32 pairs)."""
-    return fingerprint_of_der(_parse(certificate_pem).public_bytes(Encoding.DER))
-
-
-def fingerprint_of_der(certificate: bytes) -> str:
-    """Return the SHA-256 of a certificate in DER form as ``AB:CD:…`` (32 pairs)."""
-    return hashlib.sha256(certificate).digest().hex(":").upper()
-
-
-def certificate_name(certificate_pem: str) -> str:
-    """Return the party that a certificate names; IdentityFileError if it names none."""
-    names = _parse(certificate_pem).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    name = names[0].value if len(names) == 1 else None
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise IdentityFileError(
-            "The certificate does not name a party.",
-            remedy="Ask its owner for one made by `cohortium identity new`.",
-        )
-    return name
-
-
-def certificate_expiry(certificate_pem: str) -> datetime.datetime:
-    """Return the moment (UTC) from which the certificate is refused."""
-    return _parse(certificate_pem).not_valid_after_utc
-
-
-def certificate_der(certificate_pem: str) -> bytes:
-    """Return the DER form: the bytes that TLS shows and fingerprints are made of."""
-    return _parse(certificate_pem).public_bytes(Encoding.DER)
-
-
-def check_dates(certificate_pem: str, *, whose: str) -> None:
-    """Raise CertificateError if the certificate is expired or not valid yet by this clock."""
-    certificate = _parse(certificate_pem)
-    now = datetime.datetime.now(datetime.timezone.utc)
-    if now > certificate.not_valid_after_utc:
-        raise CertificateError(
-            f"The certificate of {whose} expired on {certificate.not_valid_after_utc:%Y-%m-%d}.",
-            remedy="Make a new identity and have its fingerprint put into the study file.",
-        )
-    if now < certificate.not_valid_before_utc:
-        start = certificate.not_valid_before_utc
-        raise CertificateError(
-            f"The certificate of {whose} is not valid before {start:%Y-%m-%d %H:%M} UTC.",
-            remedy="Check this computer's clock and its owner's.",
-        )
-
-
-def _parse(pem: str, where: str = "The certificate") -> x509.Certificate:
-    try:
-        certificate = x509.load_pem_x509_certificate(pem.encode("utf-8"))
-        key = certificate.public_key()
-    except (ValueError, x509.InvalidVersion) as error:
-        raise IdentityFileError(
-            f"{where} is not a certificate in PEM form.",
-            remedy="Copy the whole file, from BEGIN CERTIFICATE to END CERTIFICATE.",
-        ) from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise IdentityFileError(
-            f"{where} does not certify an Ed25519 key.",
-            remedy="Use one made by `cohortium identity new`.",
-        )
-    return certificate
+    return Identity(name, pem, key_path, cert_path, passphrase)
 
 
 def _self_signed(

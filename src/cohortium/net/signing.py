@@ -23,7 +23,7 @@ def sign(identity: Identity, message: bytes) -> bytes:
     The key is read from its file for it and forgotten. Raises IdentityFileError where it can not.
     """
     try:
-        key = load_pem_private_key(identity.key_path.read_bytes(), password=None)
+        key = load_pem_private_key(identity.key_path.read_bytes(), identity.passphrase)
     except (OSError, ValueError, TypeError) as error:
         raise IdentityFileError(
             f"The key of {identity.name} can not be read any more.",

@@ -12,7 +12,8 @@ import ssl
 from collections.abc import Iterable, Mapping
 
 from cohortium.errors import CertificateError, IdentityFileError
-from cohortium.net.identity import Identity, certificate_der, certificate_name, fingerprint_of_der
+from cohortium.net.certificates import certificate_der, certificate_name, fingerprint_of_der
+from cohortium.net.identity import Identity
 
 _NOT_YET_VALID = 9
 _EXPIRED = 10
@@ -53,7 +54,8 @@ def _pinned(
     # A listed certificate is trusted as it stands, though it is no authority; its dates count.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
-        context.load_cert_chain(identity.cert_path, identity.key_path)
+        # Never None: OpenSSL would ask at the terminal for a passphrase that is missing.
+        context.load_cert_chain(identity.cert_path, identity.key_path, identity.passphrase or b"")
         context.load_verify_locations(cadata="\n".join(certificates))
     except (ssl.SSLError, OSError) as error:
         raise CertificateError(

@@ -30,6 +30,7 @@ from cohortium.net import Identity, Mesh, Peer, connect, fingerprint
 from cohortium.ring import Engine, NumpyEngine, TensorFlowEngine
 from cohortium.run.agreeing import Agreed, agree
 from cohortium.run.audit import AuditLog
+from cohortium.run.clocks import check_clocks
 from cohortium.run.consent import check_own, collect
 from cohortium.run.planning import Plan, make_plan, run_training
 from cohortium.run.results import Results, file_digests, make_output, write_agreement, write_results
@@ -134,6 +135,7 @@ def _run(
     with mesh:
         log.add("connected", session=mesh.session_id.hex(), certificates=certificates)
         timeline.phase("agree")
+        check_clocks(mesh)
         signatures = collect(mesh, setup.study, signatures)
         write_agreement(setup.output, setup.study, signatures.values())
         owners, receivers = study.with_role("data"), ledger.receivers("model")
