@@ -88,6 +88,14 @@ def test_every_byte_of_the_last_line_counts(run: Path) -> None:
                 verify_run(run)
 
 
+def test_what_a_reader_would_not_see_is_found(run: Path) -> None:
+    content = (run / AUDIT_FILE).read_bytes()
+    for change in (b" \n", b"\r\n", b"\n\n", b"\n{}\n"):
+        (run / AUDIT_FILE).write_bytes(content[:-1] + change)
+        with pytest.raises(AuditError):
+            verify_run(run)
+
+
 def rewritten(lines: list[bytes], change: Callable[[list[dict]], None]) -> bytes:  # type: ignore[type-arg]
     """Return the log after a change by somebody who chains the lines anew."""
     from cohortium.run.audit import encode_line, line_digest
