@@ -171,6 +171,39 @@ def join(
     _say(console, f"The record of this run is {out / 'record.json'}")
 
 
+@app.command()
+def check(
+    study: Annotated[
+        Path,
+        typer.Argument(metavar="STUDY", help="The study file, the same bytes at every site."),
+    ],
+    name: Annotated[str, typer.Option("--as", help="This site's party name in the study.")],
+    identity: IdentityOption = DEFAULT_IDENTITY,
+    out: OutOption = Path("cohortium-run"),
+    wait: Annotated[
+        float, typer.Option(min=1, max=86400, help="Seconds in which all sites must have begun.")
+    ] = 60.0,
+    listen: Annotated[
+        str | None, typer.Option(help="This computer's own address to listen at, as for join.")
+    ] = None,
+) -> None:
+    """Try a study's links, run by all parties at about the same time; touches no data."""
+    from cohortium.net import load_identity
+    from cohortium.run.preflight import preflight
+    from cohortium.screen import show_preflight
+    from cohortium.study import load_signatures, load_study, signatures_path
+
+    console = _console()
+    loaded = load_study(study)
+    loaded.study.named(name)
+    key = load_identity(identity.expanduser(), _passphrase)
+    signatures = load_signatures(signatures_path(study))
+    found = preflight(loaded, name, key, signatures, out, connect_timeout=wait, listen_host=listen)
+    show_preflight(console, found)
+    if found.problems:
+        sys.exit(7)
+
+
 @study_app.command("new")
 def study_new(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")] = Path(

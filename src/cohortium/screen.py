@@ -20,6 +20,7 @@ from rich.text import Text
 
 from cohortium.errors import CohortiumError
 from cohortium.run.demo import DemoResult
+from cohortium.run.preflight import Preflight
 from cohortium.run.verifying import Verdict
 from cohortium.study import StudyFile
 from cohortium.study.describing import Section
@@ -197,6 +198,28 @@ def show_study(
     console.print(f"  {file.digest}", highlight=False, soft_wrap=True)
     names = ", ".join(unsigned) or "nobody"
     console.print(f"  No signature here of: {names}.", markup=False, highlight=False)
+
+
+def show_preflight(console: Console, found: Preflight) -> None:
+    """Print what is well and what is not, and the speed of each link."""
+    for line in found.well:
+        console.print(Text.assemble(("ok       ", "green"), line), soft_wrap=True)
+    for line in found.warnings:
+        console.print(Text.assemble(("warning  ", "yellow"), line), soft_wrap=True)
+    for line in found.problems:
+        console.print(Text.assemble(("problem  ", "bold red"), line), soft_wrap=True)
+    table = Table(title=f"Links of {found.party}", title_justify="left")
+    for head in ("", "round trip", "sending", "receiving", "clock ahead"):
+        table.add_column(head, justify="right" if head else "left")
+    for peer, link in found.links.items():
+        table.add_row(
+            peer,
+            f"{link.round_trip * 1e3:.1f} ms",
+            f"{link.sending * 8e-6:.0f} Mbit/s",
+            f"{link.receiving * 8e-6:.0f} Mbit/s",
+            f"{round(found.ahead[peer], 1) + 0.0:+.1f} s",
+        )
+    console.print(table)
 
 
 def show_verdict(console: Console, verdict: Verdict) -> None:

@@ -80,6 +80,45 @@ def test_rows_that_were_in_as_many_runs_as_allowed(terminal: Terminal, here: Her
     check_error(again, "COH-503", 7, "maximum_runs = 1, but 24 of this site's 24 rows")
 
 
+def check_command(group: Consortium, name: str, *more: str) -> list[str]:
+    home = group.identities[name].key_path.parent
+    return ["check", str(group.study), "--as", name, "--identity", str(home), *more]
+
+
+def test_a_check_names_who_has_not_signed_and_measures_the_links(terminal: Terminal) -> None:
+    group = Consortium(terminal)
+    signatures = signatures_path(group.study)
+    lines = signatures.read_text().splitlines()
+    signatures.write_text("\n".join(line for line in lines if '"uni"' not in line))
+    ended = end_all({name: terminal.start(*check_command(group, name)) for name in group.parties})
+    for name, end in ended.items():
+        assert end.code == 7, end
+        assert "uni did not sign this study yet" in end.out
+        assert end.out.count(" Mbit/s") == 4
+        assert ("problem  uni has not signed this study" in end.out) == (name == "uni")
+        assert not (terminal.folder / "cohortium-run").exists()
+
+
+def test_a_check_says_which_party_does_not_answer(terminal: Terminal) -> None:
+    group = Consortium(terminal)
+    present = [name for name in group.parties if name != "north"]
+    ended = end_all(
+        {name: terminal.start(*check_command(group, name, "--wait", "2")) for name in present}
+    )
+    for end in ended.values():
+        assert end.code == 6, end
+        assert "north could not be reached at" in end.err
+
+
+def test_a_check_does_not_meet_a_join(terminal: Terminal) -> None:
+    group = Consortium(terminal)
+    commands = group.join_all("south")
+    commands["south"] = terminal.start(*check_command(group, "south"))
+    for end in end_all(commands).values():
+        code, exit_code = ("COH-501", 7) if end.code == 7 else ("COH-407", 6)
+        check_error(end, code, exit_code, "command is '")
+
+
 def test_another_program_is_refused_naming_what_differs(terminal: Terminal) -> None:
     """One comment in one file of one party's installation; it reveals nothing more, but might."""
     group = Consortium(terminal)

@@ -120,6 +120,18 @@ def test_the_tutorial_on_three_machines(machines: Machines, tmp_path: Path) -> N
         (site.home / "study.toml").write_text(text)
         assert "does not collude with" in site.run("study", "check", "study.toml")
         site.run("study", "sign", "study.toml", "--as", name)
+    checks = {name: site.start("check", "study.toml", "--as", name) for name, site in sites.items()}
+    for name, process in checks.items():
+        out, err = process.communicate(timeout=100)
+        assert process.returncode == 0, err
+        assert "problem" not in out
+        speeds = re.findall(r"([\d.]+) ms .*?(\d+) Mbit/s .*?(\d+) Mbit/s", out)
+        assert len(speeds) == 2
+        # The rate that the network was limited to; at first a burst passes it.
+        for _, sending, receiving in speeds:
+            assert 25 < int(sending) < 100, out
+            assert 25 < int(receiving) < 100, out
+        assert out.count("ok ") == 6, (name, out)
     started = {
         name: site.start(
             *("join", "study.toml", "--as", name),

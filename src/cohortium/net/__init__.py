@@ -14,12 +14,14 @@ from cohortium.net.connecting import connect
 from cohortium.net.identity import Identity, create_identity, load_identity
 from cohortium.net.memory import memory_meshes
 from cohortium.net.mesh import Deadline, Mesh, Peer
+from cohortium.net.probing import LinkSpeed, probe
 from cohortium.net.signing import SIGNATURE_BYTES, sign, verify
 
 __all__ = [
     "SIGNATURE_BYTES",
     "Deadline",
     "Identity",
+    "LinkSpeed",
     "Mesh",
     "Peer",
     "certificate_expiry",
@@ -31,6 +33,7 @@ __all__ = [
     "fingerprint_words",
     "load_identity",
     "memory_meshes",
+    "probe",
     "sign",
     "verify",
 ]

@@ -28,11 +28,13 @@ def check_own(study: StudyFile, me: str, signatures: Sequence[Signature]) -> dic
     return mine
 
 
-def collect(mesh: Mesh, study: StudyFile, mine: dict[str, Signature]) -> dict[str, Signature]:
+def collect(
+    mesh: Mesh, study: StudyFile, mine: dict[str, Signature], *, complete: bool = True
+) -> dict[str, Signature]:
     """Return everybody's signatures by party; one message to and from every peer.
 
-    Each party sends what it has. Raises SignatureError naming who has not signed, or whose
-    signature does not hold and who has it.
+    Each party sends what it has. Raises SignatureError naming whose signature does not hold and
+    who has it and, if they must be ``complete``, who has not signed.
     """
     lines = "".join(f"{signature.line()}\n" for signature in mine.values()).encode("ascii")
     limit = _LINE_BYTES * len(mesh.parties)
@@ -49,10 +51,12 @@ def collect(mesh: Mesh, study: StudyFile, mine: dict[str, Signature]) -> dict[st
             if party == peer or party not in collected:
                 collected[party] = signature
     absent = missing(study.study, collected)
-    if absent:
+    if absent and complete:
         raise SignatureError(
             f"{', '.join(absent)} did not sign this study (digest {study.digest[:16]}…).",
             remedy="Every party signs with `cohortium study sign`; nothing of the data was told.",
             party=mesh.name,
         )
-    return {party.name: collected[party.name] for party in study.study.party}
+    return {
+        party.name: collected[party.name] for party in study.study.party if party.name in collected
+    }

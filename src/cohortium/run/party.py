@@ -124,7 +124,7 @@ def _run(
         setup.identity,
         peers,
         me=setup.name,
-        agreement={"study digest": setup.study.digest, **runs},
+        agreement={"study digest": setup.study.digest, **runs, "command": "join"},
         connect_timeout=study.study.connect_timeout,
         # Who computes waits for all others; the dealer runs ahead, and would blame one that waits.
         deadline=study.study.deadline if setup.name in study.with_role("compute") else None,
