@@ -28,8 +28,7 @@ from cohortium.learn.primal_plan import row_order
 from cohortium.mpc.clear import logistic
 from cohortium.mpc.dealer import start
 from cohortium.ring import NumpyEngine
-from cohortium.study import DisclosureLedger
-from parties import NAMES, ROLES, in_processes, meshes
+from parties import NAMES, ROLES, in_processes, ledger, meshes
 
 SAMPLES, CLIP = 1024, 8.0
 
@@ -107,7 +106,7 @@ def run_party(settings: dict[str, Any]) -> None:
     profile = cProfile.Profile()
 
     def program() -> None:
-        protocol = start(mesh, ROLES, DisclosureLedger({"model": NAMES[:2]}))
+        protocol = start(mesh, ROLES, ledger(plan, {"model": NAMES[:2]}))
         batches = share_rows(protocol, plan, sizes, owned)
         before, began, used = protocol.counters.rounds, time.perf_counter(), time.process_time()
         if settings["profile"] == name:

@@ -12,13 +12,16 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cohortium.learn import DualPlan, PrimalPlan
+from cohortium.learn.shapes import revealed_shapes
 from cohortium.mpc.dealer import Roles
 from cohortium.net import Mesh, Peer, connect, create_identity, load_identity
 from cohortium.run.local import thread_limits
+from cohortium.study import DisclosureLedger
 
 # Two computing parties, which own half of the rows each, and a dealer.
 NAMES = ("north", "south", "dealer")
@@ -73,6 +76,13 @@ def meshes(settings: dict[str, Any]) -> Iterator[Mesh]:
             listen_socket=socket.socket(fileno=descriptor),
             deadline=600.0,
         )
+
+
+def ledger(plan: DualPlan | PrimalPlan, told: Mapping[str, Sequence[str]]) -> DisclosureLedger:
+    """Return a ledger that allows what ``told`` says, in the shapes of the plan."""
+    made = DisclosureLedger(told)
+    made.fix_shapes(revealed_shapes(plan, list(told)))
+    return made
 
 
 def _listener() -> socket.socket:

@@ -22,8 +22,7 @@ from cohortium.learn import DualParameters, plan_dual, train
 from cohortium.mpc.dealer import start
 from cohortium.run.party import make_engine
 from cohortium.run.timeline import Timeline
-from cohortium.study import DisclosureLedger
-from parties import NAMES, ROLES, in_processes, meshes
+from parties import NAMES, ROLES, in_processes, ledger, meshes
 
 PHASES = ("share", "Gram matrix", "iterations", "check", "evaluate", "reveal")
 CLIP = 8.0
@@ -95,7 +94,7 @@ def run_party(settings: dict) -> None:
         with mesh:
             began = time.perf_counter()
             plan = plan_dual(samples, features, CLIP, parameters, folds)
-            protocol = start(mesh, ROLES, DisclosureLedger(told), engine)
+            protocol = start(mesh, ROLES, ledger(plan, told), engine)
             watcher = timeline if settings["engine"] == "numpy" else None
             engine.run(
                 lambda: train(protocol, plan, sizes, owned, told, watcher)  # noqa: B023

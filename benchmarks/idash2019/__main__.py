@@ -31,9 +31,8 @@ from sklearn.metrics import roc_auc_score
 from cohortium.learn import DualParameters, plan_dual, train
 from cohortium.learn.losses import SIGMOIDS
 from cohortium.mpc.dealer import Roles, start
-from cohortium.study import DisclosureLedger
 from data import CLIP, SETS, SITES, Divided, divided, folder
-from parties import in_processes, meshes
+from parties import in_processes, ledger, meshes
 
 # λ of the mean log-loss + λ/2·‖w‖², and Nesterov's iterations: the same for all sets.
 L2, ITERATIONS, LOGIT_BOUND = 10.0, 150, 32.0
@@ -164,7 +163,7 @@ def run_party(settings: dict[str, Any]) -> None:
         with mesh:
             began = time.perf_counter()
             plan = plan_dual(*values.shape, CLIP, parameters, folds)
-            protocol = start(mesh, ROLES, DisclosureLedger(told))
+            protocol = start(mesh, ROLES, ledger(plan, told))
             with np.errstate(over="ignore"):
                 found = train(protocol, plan, sizes, owned, told)
             results.append(
