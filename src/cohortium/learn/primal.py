@@ -1,9 +1,10 @@
-"""Logistic and linear regression in the primal, on batches: four network rounds a step.
+"""Logistic and linear regression in the primal, on batches: three or four network rounds a step.
 
 For samples that outnumber the features. A step opens the weights (round 1), makes logits and from
 them residuals (round 2: the periodic gate's, or linear regression's rescale), opens the residuals
-(round 3), and rescales the step's sum of weights and gradient (round 4). The rows of all sites are
-masked once, at input. Formulas: docs/protocol.md, "Primal".
+(round 3), and rescales the step's sum of weights and gradient (round 4) unless the plan has room
+to add them as they are. The rows of all sites are masked once, at input. Formulas:
+docs/protocol.md, "Primal".
 """
 
 from __future__ import annotations
@@ -113,10 +114,11 @@ def fit_primal(
 ) -> SecretTensor:
     """Return the scaled weights, intercept last ((features + 1) × 1), at ``plan.weight_bits``.
 
-    Four rounds a step, and three in the first, whose weights are public zeros. Each computing
-    party sends to each other one, for B samples and d features: 8·(d + 1) bytes for the weights,
-    8·B for the residuals, 8·(d + 1) for the rescale, and ⌈m/8⌉·B for the periodic gate of an
-    m-bit logit (linear: 8·B). The last rescale leaves only the bits that are revealed.
+    ``plan.rounds`` in all: three a step and one for a rescale, at each step or the last; one less
+    in the first, whose weights are public zeros. Each computing party sends to each other one, for
+    B samples and d features: 8·(d + 1) bytes for the weights, 8·B for the residuals, 8·(d + 1) for
+    a rescale, and ⌈m/8⌉·B for the periodic gate of an m-bit logit (linear: 8·B). The last rescale
+    leaves only the bits that are revealed.
     ``on_step`` is told the number of steps done.
     """
     largest = plan.parameters.weight_bound / plan.scale
@@ -161,7 +163,7 @@ def train_primal(
     """Return what is revealed to this party, by name: "bounds" and "model".
 
     The model is (features + 1) × 1, intercept last. ``disclosures`` says who receives what; the
-    ledger must list it too. 4·steps + 18 rounds: sharing, the steps, the check of the stated
+    ledger must list it too. ``plan.rounds`` + 19: sharing, the steps, the check of the stated
     bounds, the reveals. The protocol's parties all call this with the same arguments, ``owned``
     apart. Raises BoundError at those who are told that a bound did not hold: no logit of all rows
     under the final weights, and no such weight, may exceed what was stated.

@@ -3,6 +3,9 @@
 A step's gradient is multiplied by learning rate / batch size. Where that is a power of two it is
 free and exact, so the owners scale their data by a public σ that makes it one: with x' = σ·x and
 w' = w/σ logits are the same, and w' moves by η/(B·σ²)·X'ᵀe (docs/protocol.md, "Primal").
+
+Without momentum and decay a step only adds to the weights, at a scale that stays the same. Where
+the ring has room for that scale, nothing is rounded and the step needs no rescale.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ from cohortium.ring.fixed import VALUE_BITS
 # A value takes so many bits, less its sign, where there is room for them.
 _DATA_BITS = 17
 _LEAST_DATA_BITS = 8
+# Fewer would cost more accuracy than a step's rescale costs time.
+_LEAST_DATA_BITS_ADDED = 11
 _LINEAR_RESIDUAL_BITS = 20
 # A step rounds each weight by a unit: 10,000 steps with momentum 0.9 add up to some 10^-6.
 _WORKING_BITS = 28
@@ -41,6 +46,7 @@ class PrimalPlan:
     end. ``scale`` is σ, and the gradient is multiplied by 2^−``step_exponent``; ``series`` is None
     for linear regression. ``carried`` multiplies a step's weights and, with momentum, those of the
     step before: 1 or 2 × (features + 1) × 1, the intercept last; None where they stay as they are.
+    ``working_bits`` are the weights' fraction bits between steps.
     """
 
     parameters: PrimalParameters
@@ -54,7 +60,7 @@ class PrimalPlan:
     residual_bits: int
     series: PeriodicSeries | None
     carried: NDArray[np.float64] | None
-    working_bits: int = _WORKING_BITS
+    working_bits: int
     coefficient_bits: int = _COEFFICIENT_BITS
     weight_bits: int = _REVEALED_BITS
 
@@ -73,6 +79,18 @@ class PrimalPlan:
         """The value of the feature that carries the intercept: σ as fixed point holds it."""
         return round(self.scale * 2.0**self.data_bits) * 2.0**-self.data_bits
 
+    @property
+    def adds(self) -> bool:
+        """Whether a step adds to the weights at their own scale, and needs no rescale."""
+        gradient_bits = self.data_bits + self.residual_bits + self.step_exponent
+        return self.carried is None and self.working_bits == gradient_bits
+
+    @property
+    def rounds(self) -> int:
+        """Network rounds of all steps: the first has public weights, the last rescales them."""
+        steps = self.parameters.steps
+        return 3 * steps if self.adds else 4 * steps - 1
+
     def start(self, step: int) -> int:
         """Return the first row of a step's batch."""
         return step * self.batch % self.samples
@@ -89,10 +107,12 @@ class PrimalPlan:
             else f"sigmoid by {self.series.harmonics} harmonics of period "
             f"2^{self.series.period_bits}, error ≤ {self.series.error:g}"
         )
+        carried = (
+            "added to without a rescale" if self.adds else f"carried over at {self.coefficient_bits}"
+        )
         return [
             f"data {self.data_bits} fraction bits, |x| ≤ {self.clip:g}, scaled by {self.scale:.6g}",
-            f"weights {self.working_bits}, |w| ≤ {self.parameters.weight_bound:g}, "
-            f"carried over at {self.coefficient_bits}",
+            f"weights {self.working_bits}, |w| ≤ {self.parameters.weight_bound:g}, " + carried,
             f"residuals {self.residual_bits}, gradient times 2^-{self.step_exponent}",
             f"logits {self.logit_bits}, |z| ≤ {self.parameters.logit_bound:g}",
             residual,
@@ -131,15 +151,22 @@ def plan_primal(
     kept_bound = (1.0 + 2 * parameters.momentum) * parameters.weight_bound / scale
     reached = kept_bound + gradient_bound * 2.0**-step_exponent
     room = _ROOM - math.log2(reached)
-    data_bits = math.floor(
-        min(
-            _DATA_BITS - math.log2(data_bound),
-            room - step_exponent - residual_bits,
-            _ROOM - math.log2(gradient_bound) - residual_bits,
-            _ROOM - math.log2(parameters.logit_bound + residual_bound) - _WORKING_BITS,
-            64 - period_bits - _WORKING_BITS,
-        )
+    logit_room = min(
+        _ROOM - math.log2(parameters.logit_bound + residual_bound), 64.0 - period_bits
     )
+    most_data_bits = min(
+        _DATA_BITS - math.log2(data_bound),
+        room - step_exponent - residual_bits,
+        _ROOM - math.log2(gradient_bound) - residual_bits,
+    )
+    data_bits = math.floor(min(most_data_bits, logit_room - _WORKING_BITS))
+    working_bits = _WORKING_BITS
+    if carried is None:
+        # Logits are data times weights, whose bits are those of data times residuals.
+        gradient_room = logit_room - residual_bits - step_exponent
+        adding = math.floor(min(most_data_bits, gradient_room / 2))
+        if adding >= _LEAST_DATA_BITS_ADDED:
+            data_bits, working_bits = adding, adding + residual_bits + step_exponent
     if data_bits < _LEAST_DATA_BITS or room < _WORKING_BITS + _COEFFICIENT_BITS:
         raise FixedPointOverflowError(
             f"Steps of {batch} samples at a learning rate of {parameters.learning_rate:g} and "
@@ -161,6 +188,7 @@ def plan_primal(
         residual_bits=residual_bits,
         series=series,
         carried=carried,
+        working_bits=working_bits,
     )
 
 
