@@ -59,20 +59,22 @@ def test_the_weights_are_those_of_float64(kind, schedule, computing):
     twin = train_primal_clear(plan, owned)
     assert np.abs(twin - expected).max() <= TOLERANCE / 4
     assert np.abs(weights - twin).max() <= TOLERANCE
-    assert counters.rounds == 4 * plan.parameters.steps + 18
+    assert counters.rounds == plan.rounds + 19
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.5])
+@pytest.mark.parametrize(("momentum", "rounds", "rest"), [(0.0, 3, 19), (0.5, 4, 18)])
 @pytest.mark.parametrize("kind", ["logistic", "linear"])
-def test_a_step_takes_four_rounds_whatever_its_size(kind, momentum):
+def test_a_step_takes_three_rounds_or_with_momentum_four(kind, momentum, rounds, rest):
     def counted(steps, features, batch):
-        plan = planned(kind, 40, features, steps=steps, batch=batch, momentum=momentum)
+        parameters = {"steps": steps, "batch": batch, "momentum": momentum}
+        plan = planned(kind, 40, features, **parameters, sigmoid_error=4e-3)
         return plan, train_primal_secure(plan, division(kind, 2, 40, features))[1]
 
     for features, batch in [(5, 40), (5, 7), (30, 20)]:
         (plan, more), (_, fewer) = counted(5, features, batch), counted(4, features, batch)
-        assert more.rounds - fewer.rounds == 4
-        assert fewer.rounds == 4 * 4 + 18
+        assert plan.adds == (momentum == 0)
+        assert more.rounds - fewer.rounds == rounds
+        assert fewer.rounds == rounds * 4 + rest
         sent = {
             gate: count.bytes_sent - fewer.gates[gate].bytes_sent
             for gate, count in more.gates.items()
@@ -80,10 +82,21 @@ def test_a_step_takes_four_rounds_whatever_its_size(kind, momentum):
         }
         if kind == "logistic":
             width = -(-(plan.logit_bits + plan.series.period_bits) // 8)
-            rescales, series = 8 * (features + 1), {"periodic": width * batch}
+            rescaled, series = 0, {"periodic": width * batch}
         else:
-            rescales, series = 8 * (features + 1 + batch), {}
-        assert sent == {"open": 8 * (features + 1 + batch), "rescale": rescales, **series}
+            rescaled, series = batch, {}
+        if momentum:
+            rescaled += features + 1
+        rescales = {"rescale": 8 * rescaled} if rescaled else {}
+        assert sent == {"open": 8 * (features + 1 + batch), **rescales, **series}
+
+
+def test_what_does_not_fit_unrounded_is_rescaled_at_each_step():
+    wide, narrow = planned("logistic", sigmoid_error=0.01), planned("logistic", sigmoid_error=1e-4)
+    assert wide.adds
+    assert not narrow.adds
+    assert (wide.rounds, narrow.rounds) == (300, 399)
+    assert "without a rescale" in "\n".join(wide.lines())
 
 
 def test_who_owns_the_rows_matters_to_their_order_only():

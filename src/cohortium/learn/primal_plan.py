@@ -108,7 +108,9 @@ class PrimalPlan:
             f"2^{self.series.period_bits}, error ≤ {self.series.error:g}"
         )
         carried = (
-            "added to without a rescale" if self.adds else f"carried over at {self.coefficient_bits}"
+            "added to without a rescale"
+            if self.adds
+            else f"carried over at {self.coefficient_bits}"
         )
         return [
             f"data {self.data_bits} fraction bits, |x| ≤ {self.clip:g}, scaled by {self.scale:.6g}",
@@ -151,9 +153,7 @@ def plan_primal(
     kept_bound = (1.0 + 2 * parameters.momentum) * parameters.weight_bound / scale
     reached = kept_bound + gradient_bound * 2.0**-step_exponent
     room = _ROOM - math.log2(reached)
-    logit_room = min(
-        _ROOM - math.log2(parameters.logit_bound + residual_bound), 64.0 - period_bits
-    )
+    logit_room = min(_ROOM - math.log2(parameters.logit_bound + residual_bound), 64.0 - period_bits)
     most_data_bits = min(
         _DATA_BITS - math.log2(data_bound),
         room - step_exponent - residual_bits,

@@ -8,11 +8,13 @@ are watched: whoever hangs up or aborts ends the run at once, at every party, wi
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from cohortium.errors import (
@@ -22,6 +24,7 @@ from cohortium.errors import (
 )
 from cohortium.net.frames import Expected, check_tensor, expected_message, expected_tensor
 from cohortium.net.link import Link
+from cohortium.net.parcels import PARCEL, IncomingParcel, OutgoingParcel, fits
 from cohortium.net.waiting import Waiting, first_cause, tell_all
 
 DEFAULT_DEADLINE = 30.0
@@ -66,6 +69,8 @@ class Mesh:
         self.deadline = deadline
         self._links = dict(links)
         self._waiting = Waiting(self._links.values())
+        self._outgoing = {peer: OutgoingParcel() for peer in self._links}
+        self._incoming = {peer: IncomingParcel(peer, name) for peer in self._links}
         self._closed = False
         # Set while an exchange runs and left so by a failed one, whose links are in mid-frame.
         self._unfinished = ""
@@ -119,6 +124,7 @@ class Mesh:
             }
             for array in outgoing.values():
                 check_tensor(label, array.dtype, array.shape)
+            self._send_parcels()
             self._begin(label, outgoing, expected)
             for name, array in outgoing.items():
                 self._links[name].send_tensor(label, array)
@@ -127,6 +133,32 @@ class Mesh:
         except CohortiumError as error:
             error.party = self.name
             raise
+
+    def send_ahead(self, label: str, to: str, array: npt.NDArray[Any]) -> None:
+        """Send an array that ``to`` will ask for by ``receive_ahead``; no round.
+
+        Small ones wait for more to come, and go out before anything else that this party
+        exchanges. Errors: as ``exchange``.
+        """
+        if not fits(array.nbytes):
+            self.exchange(label, {to: array}, {})
+            return
+        parcel = self._outgoing[to]
+        if not parcel.has_room(array.nbytes):
+            self._send_parcels()
+        parcel.add(label, array)
+
+    def receive_ahead(
+        self, label: str, sender: str, dtype: npt.DTypeLike, shape: tuple[int, ...]
+    ) -> npt.NDArray[Any]:
+        """Return the next array that ``sender`` has sent ahead. Errors: as ``exchange``."""
+        known = np.dtype(dtype)
+        if not fits(math.prod(shape) * known.itemsize):
+            return self.exchange(label, {}, {sender: (known, shape)})[sender]
+        parcel = self._incoming[sender]
+        if not parcel:
+            parcel.put(self.exchange_messages("parcel", {}, {sender: PARCEL})[sender])
+        return parcel.take(label, known, shape)
 
     def exchange_messages(
         self,
@@ -203,6 +235,7 @@ class Mesh:
         try:
             expected = {name: expected_message(label, cap) for name, cap in incoming.items()}
             expected_message(label, 0)
+            self._send_parcels()
             self._begin(label, outgoing, expected)
             for name, payload in outgoing.items():
                 self._links[name].send_message(label, payload)
@@ -211,6 +244,11 @@ class Mesh:
         except CohortiumError as error:
             error.party = self.name
             raise
+
+    def _send_parcels(self) -> None:
+        for name, parcel in self._outgoing.items():
+            if parcel:
+                self.exchange_messages("parcel", {name: parcel.take()}, {})
 
     def _begin(
         self, label: str, outgoing: Mapping[str, object], expected: Mapping[str, Expected]

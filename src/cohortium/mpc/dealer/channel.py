@@ -99,8 +99,7 @@ class Channel:
         def receive() -> NDArray[np.int64]:
             if not self._is_last:
                 return self._stream.take(size)
-            expected = {self._dealer: (np.dtype(np.int64), (size,))}
-            return self._mesh.exchange(label, {}, expected)[self._dealer]
+            return self._mesh.receive_ahead(label, self._dealer, np.int64, (size,))
 
         return split(self._engine.call(receive, [], (size,)), shapes)
 
@@ -132,8 +131,7 @@ class Channel:
         """Return this party's XOR shares of dealt bytes; called inside the engine."""
         if not self._is_last:
             return self._stream.take_octets(shape)
-        expected = {self._dealer: (np.dtype(np.uint8), shape)}
-        return self._mesh.exchange(label, {}, expected)[self._dealer]
+        return self._mesh.receive_ahead(label, self._dealer, np.uint8, shape)
 
     def with_dealt(
         self,
@@ -155,8 +153,7 @@ class Channel:
                 drawn = map(self._stream.take, sizes)
                 return function(array, map(np.reshape, drawn, shapes))
             size = sum(math.prod(shape) for shape in shapes)
-            expected = {self._dealer: (np.dtype(np.int64), (size,))}
-            received = self._mesh.exchange(label, {}, expected)[self._dealer]
+            received = self._mesh.receive_ahead(label, self._dealer, np.int64, (size,))
             return function(array, split(received, shapes))
 
         return self._engine.call(receive, [flat], flat.shape)

@@ -60,7 +60,7 @@ class DealingChannel:
         size = math.prod(rest.shape)
         for stream in self._streams[:-1]:
             rest = rest - self._take(stream, size)
-        self.send(label, rest, [self._last])
+        self._deal_rest(label, rest)
 
     def deal_pieces(
         self,
@@ -86,13 +86,14 @@ class DealingChannel:
                 start = stop
             return rest
 
-        self.send(label, self._engine.call(missing, [mask], (size,)), [self._last])
+        self._deal_rest(label, self._engine.call(missing, [mask], (size,)))
 
     def send(self, label: str, array: RingArray, receivers: Sequence[str]) -> None:
         """Send an array to each of the receivers."""
 
         def transfer(values: NDArray[np.int64]) -> NDArray[np.int64]:
-            self._transfer(label, values, receivers)
+            self._mesh.exchange(label, dict.fromkeys(receivers, values), {})
+            self._counters.dealt_bytes += values.nbytes * len(receivers)
             return np.zeros(1, np.int64)
 
         self._engine.call(transfer, [array], (1,))
@@ -119,11 +120,20 @@ class DealingChannel:
         """Deal XOR shares of bytes; to be called inside the engine."""
         for stream in self._streams[:-1]:
             octets = octets ^ stream.take_octets(octets.shape)
-        self._transfer(label, octets, [self._last])
+        self._send_ahead(label, octets)
 
-    def _transfer(self, label: str, values: NDArray[np.generic], receivers: Sequence[str]) -> None:
-        self._mesh.exchange(label, dict.fromkeys(receivers, values), {})
-        self._counters.dealt_bytes += values.nbytes * len(receivers)
+    def _deal_rest(self, label: str, rest: RingArray) -> None:
+        """Send the last computing party its shares; what is small goes with what follows."""
+
+        def transfer(values: NDArray[np.int64]) -> NDArray[np.int64]:
+            self._send_ahead(label, values)
+            return np.zeros(1, np.int64)
+
+        self._engine.call(transfer, [rest], (1,))
+
+    def _send_ahead(self, label: str, values: NDArray[np.generic]) -> None:
+        self._mesh.send_ahead(label, self._last, values)
+        self._counters.dealt_bytes += values.nbytes
 
     def _take(self, stream: Stream, size: int) -> RingArray:
         return self._engine.call(lambda: stream.take(size), [], (size,))
