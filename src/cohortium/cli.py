@@ -16,6 +16,8 @@ from cohortium.errors import CohortiumError, IdentityFileError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from cohortium.net import Identity
+
 # What a command needs is imported when it runs: `--help` stays quick.
 app = typer.Typer(
     no_args_is_help=True,
@@ -145,8 +147,7 @@ def join(
     rules = policy or DEFAULT_POLICY.expanduser()
     allowed = load_policy(rules) if policy or rules.exists() else None
     key = load_identity(identity.expanduser(), _passphrase)
-    warning = expiry_warning(key.certificate_pem)
-    if warning:
+    for warning in filter(None, map(expiry_warning, (key.certificate_pem, key.link_pem))):
         _say(console, warning)
     signatures = load_signatures(signatures_path(study))
     cohort = None if data is None else read_site_data(data, loaded.study)
@@ -299,7 +300,10 @@ def identity_new(
         str, typer.Argument(metavar="NAME", help="This site's party name: a-z, 0-9 and '-'.")
     ],
     identity: IdentityOption = DEFAULT_IDENTITY,
-    days: Annotated[int, typer.Option(help="How long the certificate is valid.")] = 730,
+    days: Annotated[
+        int,
+        typer.Option(help="How long the identity is valid; what links use is renewed each year."),
+    ] = 3650,
     passphrase: Annotated[
         bool, typer.Option("--passphrase", help="Encrypt the key with a passphrase; asks for it.")
     ] = False,
@@ -309,7 +313,24 @@ def identity_new(
 
     phrase = _new_passphrase() if passphrase else None
     made = create_identity(name, identity.expanduser(), days, passphrase=phrase)
-    _print_identity(made.name, made.certificate_pem)
+    _print_identity(made)
+
+
+@identity_app.command("renew")
+def identity_renew(
+    identity: IdentityOption = DEFAULT_IDENTITY,
+    days: Annotated[int, typer.Option(help="How long the link certificate is valid.")] = 365,
+) -> None:
+    """Renew the certificate that links use; study files and the other sites stay as they are."""
+    from cohortium.net import certificate_expiry, renew_identity
+
+    made = renew_identity(identity.expanduser(), days, _passphrase)
+    _say(
+        _console(),
+        f"{made.name} has a new link certificate and key, valid to "
+        f"{certificate_expiry(made.link_pem):%Y-%m-%d}.\nIts fingerprint is the same as before: "
+        "no study file changes, and no other site has to do anything.",
+    )
 
 
 @identity_app.command("show")
@@ -318,10 +339,10 @@ def identity_show(identity: IdentityOption = DEFAULT_IDENTITY) -> None:
     from cohortium.net import load_identity
 
     loaded = load_identity(identity.expanduser(), _passphrase)
-    _print_identity(loaded.name, loaded.certificate_pem)
+    _print_identity(loaded)
 
 
-def _print_identity(name: str, certificate: str) -> None:
+def _print_identity(identity: Identity) -> None:
     from cohortium.net import (
         certificate_expiry,
         expiry_warning,
@@ -330,15 +351,16 @@ def _print_identity(name: str, certificate: str) -> None:
     )
 
     console = _console()
-    _say(console, f"name         {name}")
+    certificate, link = identity.certificate_pem, identity.link_pem
+    _say(console, f"name         {identity.name}")
     _say(console, f"expires      {certificate_expiry(certificate):%Y-%m-%d}")
+    _say(console, f"link expires {certificate_expiry(link):%Y-%m-%d}")
     _say(console, f"fingerprint  {fingerprint(certificate)}")
     words = fingerprint_words(certificate)
     for first in range(0, len(words), _WORDS_A_LINE):
         label = "in words" if first == 0 else ""
         _say(console, f"{label:<13}{' '.join(words[first : first + _WORDS_A_LINE])}")
-    warning = expiry_warning(certificate)
-    if warning:
+    for warning in filter(None, map(expiry_warning, (certificate, link))):
         _say(console, warning)
     _say(console, "\nFor the study file, under this site's [[party]]:\n")
     _say(console, f'certificate = """\n{certificate.strip()}\n"""')
