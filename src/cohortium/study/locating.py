@@ -25,6 +25,8 @@ def line_of(text: str, location: Sequence[str | int]) -> int | None:
         if quotes:
             quotes = "" if quotes in line else quotes
             continue
+        if line.lstrip().startswith("#"):
+            continue
         header = _HEADER.match(line)
         if header:
             name = header[2]

@@ -179,9 +179,10 @@ def load_study(path: Path) -> StudyFile:
 
 def parse_study(text: str, source: str = "the study") -> StudyFile:
     """Return the study that a TOML text describes; errors as for load_study."""
+    # Some editors start a file with a byte order mark; the digest is of the bytes as they are.
+    toml = text.removeprefix("\ufeff")
     try:
-        # Some editors start a file with a byte order mark; the digest is of the bytes as they are.
-        document = tomllib.loads(text.removeprefix("\ufeff"))
+        document = tomllib.loads(toml)
     except tomllib.TOMLDecodeError as error:
         raise StudyError(
             f"{source} is not valid TOML: {error}.", remedy="Correct the line."
@@ -190,7 +191,7 @@ def parse_study(text: str, source: str = "the study") -> StudyFile:
         study = Study.model_validate(document)
     except ValidationError as error:
         raise StudyError(
-            explain(error, source, Study, text), remedy="Correct the study file."
+            explain(error, source, Study, toml), remedy="Correct the study file."
         ) from None
-    check_study(study, source)
+    check_study(study, source, toml)
     return StudyFile(study, text, hashlib.sha256(text.encode()).hexdigest())
