@@ -187,6 +187,26 @@ def test_one_name_for_two_parties_is_refused() -> None:
     assert "line 9: the party name 'north' is there twice" in refused(changed('"south"', '"north"'))
 
 
+def test_a_minimum_count_is_for_counts() -> None:
+    text = refused(STUDY + "minimum_count = 10\n")
+    assert "line 28: 'model' does not consist of counts" in text
+    assert "it is for the [[reveal]] of calibration" in text
+    counts = '[validation]\nfolds = 3\n[[reveal]]\nwhat = "calibration"\nto = ["north"]\n'
+    for wrong in ("1", "0", "2.5", "1000001"):
+        text = refused(f"{STUDY}{counts}minimum_count = {wrong}\n")
+        assert f"reveal[2].minimum_count = {wrong} should be" in text
+    study = parse_study(f"{STUDY}{counts}minimum_count = 10\n").study
+    assert study.minimum_counts == {"calibration": 10}
+    assert parse_study(STUDY + counts).study.minimum_counts == {}
+
+
+def test_counts_are_no_metric_to_choose_by() -> None:
+    text = refused(
+        changed("iterations = 10", "l2 = [1, 2]\n[validation]\nfolds = 3\nchoose = 'calibration'")
+    )
+    assert "validation.choose" in text
+
+
 def test_one_reveal_twice_is_refused() -> None:
     again = '\n[[reveal]]\nwhat = "model"\nto = ["north"]\n'
     assert "line 30: a [[reveal]] of the same thing, 'model', is there twice" in refused(

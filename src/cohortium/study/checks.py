@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from cohortium.study.schema import Study
 
 _LARGEST_PORT = 65535
+# Of what may be revealed, that which consists of counts.
+_COUNTS = ("calibration",)
 
 
 class _Complaints:
@@ -95,6 +97,12 @@ def _check_reveals(study: Study, complaints: _Complaints) -> None:
                 ("reveal", place, "what"),
                 f"a [[reveal]] of the same thing, {reveal.what!r}, is there twice.",
                 remedy="List each thing once, with all its receivers.",
+            )
+        if reveal.minimum_count is not None and reveal.what not in _COUNTS:
+            raise complaints.about(
+                ("reveal", place, "minimum_count"),
+                f"{reveal.what!r} does not consist of counts, so minimum_count can suppress none.",
+                remedy=f"Leave it out there; it is for the [[reveal]] of {', '.join(_COUNTS)}.",
             )
         for name in reveal.to:
             if name not in roles:

@@ -117,10 +117,14 @@ class ValidationSection(_Strict):
 
 
 class Reveal(_Strict):
-    """``[[reveal]]``: one thing that becomes readable, and to whom."""
+    """``[[reveal]]``: one thing that becomes readable, and to whom.
 
-    what: Literal["model", Metric]
+    ``minimum_count`` is for what consists of counts: smaller ones are suppressed before the reveal.
+    """
+
+    what: Literal["model", Metric, "calibration"]
     to: Annotated[list[PartyName], Field(min_length=1)]
+    minimum_count: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
 
 
 class Study(_Strict):
@@ -137,6 +141,11 @@ class Study(_Strict):
     def with_role(self, role: Role) -> tuple[str, ...]:
         """Return the names of the parties that have a role, in the file's order."""
         return tuple(party.name for party in self.party if role in party.roles)
+
+    @property
+    def minimum_counts(self) -> dict[str, int]:
+        """Below what the counts of a reveal are suppressed, by its name, where that is stated."""
+        return {each.what: each.minimum_count for each in self.reveal if each.minimum_count}
 
     def named(self, name: str) -> Party:
         """Return a party by name; StudyError if there is none."""
