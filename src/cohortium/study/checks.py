@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cohortium.errors import StudyError
-from cohortium.study.locating import line_of
+from cohortium.study.locating import place
 
 if TYPE_CHECKING:
     from cohortium.study.schema import Study
@@ -24,9 +24,7 @@ class _Complaints:
         self._text = text
 
     def about(self, location: Sequence[str | int], what: str, *, remedy: str) -> StudyError:
-        line = line_of(self._text, location)
-        place = self._source if line is None else f"{self._source}: line {line}"
-        return StudyError(f"{place}: {what}", remedy=remedy)
+        return StudyError(f"{place(self._source, self._text, location)}: {what}", remedy=remedy)
 
 
 def check_study(study: Study, source: str, text: str) -> None:
@@ -40,10 +38,10 @@ def check_study(study: Study, source: str, text: str) -> None:
 
 def _check_parties(study: Study, complaints: _Complaints) -> None:
     names = [party.name for party in study.party]
-    for place, name in enumerate(names):
-        if name in names[:place]:
+    for index, name in enumerate(names):
+        if name in names[:index]:
             raise complaints.about(
-                ("party", place, "name"),
+                ("party", index, "name"),
                 f"the party name {name!r} is there twice.",
                 remedy="Give each party a name of its own.",
             )
@@ -77,12 +75,12 @@ def _check_parties(study: Study, complaints: _Complaints) -> None:
             "no party has the role 'data'.",
             remedy="Give it to those that own samples.",
         )
-    for place, party in enumerate(study.party):
+    for index, party in enumerate(study.party):
         if party.address and int(party.address.rpartition(":")[2]) not in range(
             1, _LARGEST_PORT + 1
         ):
             raise complaints.about(
-                ("party", place, "address"),
+                ("party", index, "address"),
                 f"the address of {party.name!r}, {party.address!r}, has no valid port.",
                 remedy=f"Give HOST:PORT with a port from 1 to {_LARGEST_PORT}.",
             )
@@ -91,29 +89,29 @@ def _check_parties(study: Study, complaints: _Complaints) -> None:
 def _check_reveals(study: Study, complaints: _Complaints) -> None:
     whats = [reveal.what for reveal in study.reveal]
     roles = {party.name: party.roles for party in study.party}
-    for place, reveal in enumerate(study.reveal):
-        if reveal.what in whats[:place]:
+    for index, reveal in enumerate(study.reveal):
+        if reveal.what in whats[:index]:
             raise complaints.about(
-                ("reveal", place, "what"),
+                ("reveal", index, "what"),
                 f"a [[reveal]] of the same thing, {reveal.what!r}, is there twice.",
                 remedy="List each thing once, with all its receivers.",
             )
         if reveal.minimum_count is not None and reveal.what not in _COUNTS:
             raise complaints.about(
-                ("reveal", place, "minimum_count"),
+                ("reveal", index, "minimum_count"),
                 f"{reveal.what!r} does not consist of counts, so minimum_count can suppress none.",
                 remedy=f"Leave it out there; it is for the [[reveal]] of {', '.join(_COUNTS)}.",
             )
         for name in reveal.to:
             if name not in roles:
                 raise complaints.about(
-                    ("reveal", place, "to"),
+                    ("reveal", index, "to"),
                     f"{reveal.what!r} is revealed to {name!r}, which is no party.",
                     remedy=f"Its parties are: {', '.join(roles)}.",
                 )
             if "receive" not in roles[name]:
                 raise complaints.about(
-                    ("reveal", place, "to"),
+                    ("reveal", index, "to"),
                     f"{reveal.what!r} is revealed to {name!r}, which does not have the role "
                     "'receive'.",
                     remedy="Add the role, or take the party out of the [[reveal]].",
@@ -166,7 +164,7 @@ def _check_model(study: Study, complaints: _Complaints) -> None:
 
 
 def _check_validation(study: Study, complaints: _Complaints) -> None:
-    metrics = [place for place, reveal in enumerate(study.reveal) if reveal.what != "model"]
+    metrics = [index for index, reveal in enumerate(study.reveal) if reveal.what != "model"]
     if study.validation is None:
         if metrics:
             raise complaints.about(

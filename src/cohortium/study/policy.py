@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cohortium.data import Cohort
 from cohortium.errors import PolicyError
-from cohortium.study.locating import line_of
+from cohortium.study.locating import place
 from cohortium.study.register import RunRegister
 from cohortium.study.schema import Study
 from cohortium.study.wording import explain
@@ -113,7 +113,7 @@ def load_policy(path: Path) -> SitePolicy:
         ) from None
     if policy.unless_l2_at_least is not None and policy.maximum_parameters_per_sample is None:
         raise PolicyError(
-            f"{path}: line {line_of(text, ('policy', 'unless_l2_at_least'))}: "
+            f"{place(str(path), text, ('policy', 'unless_l2_at_least'))}: "
             "policy.unless_l2_at_least is an exception to maximum_parameters_per_sample, which is "
             "not there.",
             remedy="State both, or neither: by itself it would demand nothing.",
