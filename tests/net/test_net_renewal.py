@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import socket
 import ssl
@@ -189,6 +190,41 @@ def test_what_is_written_in_the_certificates(tmp_path):
     assert link.subject.rfc4514_string() == "OU=link,CN=alice"
     assert link.issuer == own.subject
     link.verify_directly_issued_by(own)
+
+
+def test_why_a_certificate_is_not_made_anew_over_the_same_key(pair):
+    """OpenSSL takes none but the very one that is trusted: 18 is "self-signed certificate"."""
+    alice = pair.sites["alice"].identity
+    assert refusal(alice, alice.certificate_pem) is None
+    key = identity_key(alice)
+    again = identity_certificate("alice", key, from_now(-1), from_now(99))
+    assert again.public_key() == parsed(alice.certificate_pem).public_key()
+    assert refusal(with_link(alice, [again], key), alice.certificate_pem) == 18
+
+
+def test_why_an_identity_lasts_longer_than_its_links(tmp_path):
+    """OpenSSL takes nothing that an expired one has issued: 10 is "certificate has expired"."""
+    over = relinked(identity(tmp_path, "alice", -9, 5))
+    assert refusal(over, over.certificate_pem) == 10
+
+
+def refusal(server, trusted):
+    """Return OpenSSL's reason to refuse what a party presents, where one certificate is trusted."""
+    client = tls.client_context(server, [trusted])
+    here, there = (ssl.MemoryBIO(), ssl.MemoryBIO()), (ssl.MemoryBIO(), ssl.MemoryBIO())
+    dialling = client.wrap_bio(*here)
+    answering = tls.server_context(server, [trusted]).wrap_bio(*there, server_side=True)
+    for _ in range(3):
+        try:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                dialling.do_handshake()
+        except ssl.SSLCertVerificationError as error:
+            return error.verify_code
+        there[0].write(here[1].read())
+        with contextlib.suppress(ssl.SSLWantReadError):
+            answering.do_handshake()
+        here[0].write(there[1].read())
+    return None
 
 
 def test_a_links_key_signs_no_study(tmp_path):
