@@ -146,6 +146,14 @@ def show_costs(console: Console, records: Mapping[str, Mapping[str, Any]]) -> No
 def show_metrics(console: Console, metrics: Mapping[str, Any]) -> None:
     """Print what a party learned of a cross-validation, a line for each λ."""
     found = metrics["metrics"]
+    if found:
+        _show_means(console, metrics)
+    if "calibration" in metrics:
+        _show_calibration(console, metrics)
+
+
+def _show_means(console: Console, metrics: Mapping[str, Any]) -> None:
+    found = metrics["metrics"]
     console.print(f"{metrics['folds']}-fold cross-validation, mean over the folds:")
     table = Table()
     table.add_column("l2", justify="right")
@@ -154,6 +162,27 @@ def show_metrics(console: Console, metrics: Mapping[str, Any]) -> None:
     for place, l2 in enumerate(metrics["l2"]):
         cells = [values[place] for values in found.values()]
         table.add_row(f"{l2:g}", *map(_metric, cells))
+    console.print(table)
+
+
+def _show_calibration(console: Console, metrics: Mapping[str, Any]) -> None:
+    """Print how many samples of either class were predicted how likely, by tenths."""
+    found = metrics["calibration"]
+    least = found["minimum_count"]
+    suppressed = "" if least is None else f" (0, 0 where one of them is from 1 to {least - 1})"
+    console.print(
+        f"{metrics['folds']}-fold cross-validation, held-out samples by predicted probability, "
+        f"negative + positive{suppressed}:",
+        soft_wrap=True,
+    )
+    table = Table()
+    table.add_column("predicted", justify="right")
+    for l2 in metrics["l2"]:
+        table.add_column(f"l2 = {l2:g}", justify="right")
+    tables = list(zip(found["negative"], found["positive"], strict=True))
+    for tenth in range(len(found["negative"][0])):
+        cells = [f"{negative[tenth]} + {positive[tenth]}" for negative, positive in tables]
+        table.add_row(f"{10 * tenth}–{10 * (tenth + 1)} %", *cells)
     console.print(table)
 
 

@@ -227,16 +227,36 @@ def _quietly(forward: Callable[[socket.socket], None], caller: socket.socket) ->
         forward(caller)
 
 
-def test_an_expired_certificate_is_refused_by_its_owner_and_the_others(terminal: Terminal) -> None:
+@pytest.mark.parametrize(
+    ("days", "link_days", "kind", "remedy"),
+    [
+        (2, 2, "The certificate of north", "Make a new identity"),
+        (99, 2, "The link certificate of north", "Run `cohortium identity renew`"),
+    ],
+)
+def test_an_expired_certificate_is_refused_by_its_owner_and_the_others(
+    terminal: Terminal, days: int, link_days: int, kind: str, remedy: str
+) -> None:
     start = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=9)
-    expired = create_identity("north", terminal.folder / "expired", 2, valid_from=start)
+    expired = create_identity(
+        "north", terminal.folder / "expired", days, link_days=link_days, valid_from=start
+    )
     group = Consortium(terminal, identities={"north": expired}, connect_timeout=1)
     ended = end_all(group.join_all())
-    check_error(ended["north"], "COH-402", 5, "expired on", "Make a new identity")
+    check_error(ended["north"], "COH-402", 5, kind, "expired on", remedy)
     for name in ("south", "uni"):
         assert ended[name].code == 6
         assert "COH-403" in ended[name].err
         assert "north" in ended[name].err
+
+
+def test_a_link_certificate_in_the_study_is_refused(terminal: Terminal, here: Here) -> None:
+    group = Consortium(terminal)
+    north = group.identities["north"]
+    text = group.text.replace(north.certificate_pem.strip(), north.link_pem.strip())
+    ended = here(*group.command("uni", study=group.write("other.toml", text)))
+    check_error(ended, "COH-102", 2, "certificate of 'north'", "identity show")
+    assert "can not vouch for link certificates" in ended.err
 
 
 def test_a_party_that_never_comes_is_named(terminal: Terminal) -> None:

@@ -12,7 +12,7 @@ from cohortium import errors
 from cohortium.errors import AgreementError, PeerAbortedError
 from cohortium.run.demo import DemoResult, DemoRow
 from cohortium.run.local import LocalRun
-from cohortium.screen import RunScreen, megabytes, show_costs, show_demo, show_error
+from cohortium.screen import RunScreen, megabytes, show_costs, show_demo, show_error, show_metrics
 
 MARKUP = "gene [bold]TP53[/bold] [/] [link=x] [[party]] AB:CD:AB :smile: back\\"
 
@@ -119,6 +119,27 @@ def test_the_demo_is_shown_at_any_width(width: int) -> None:
     assert MARKUP in text or width == 60
     for word in ("26", "53", "0.9000", "0.012%"):
         assert word in text
+
+
+@pytest.mark.parametrize("width", [60, 100])
+@pytest.mark.parametrize("minimum", [None, 10])
+def test_calibration_counts_are_shown_at_any_width(width: int, minimum: int | None) -> None:
+    screen, out = console(width)
+    counts = {"negative": [[0] * 9 + [17]] * 2, "positive": [[31] + [0] * 9] * 2}
+    show_metrics(
+        screen,
+        {
+            "folds": 5,
+            "l2": [1.0, 10.0],
+            "metrics": {},
+            "calibration": {"minimum_count": minimum, **counts},
+        },
+    )
+    text = out.getvalue()
+    for word in ("5-fold", "l2 = 10", "0–10 %", "0 + 31", "90–100 %", "17 + 0"):
+        assert word in text
+    assert ("from 1 to 9" in text) == (minimum is not None)
+    assert "mean over the folds" not in text
 
 
 def test_bytes_are_readable() -> None:

@@ -184,6 +184,8 @@ def test_three_processes_that_join_have_the_simulations_model(
             assert pem
             assert print_
             assert "under this site's [[party]]:" in out
+            for expiry in ("expires      20", "link expires 20"):
+                assert f"\n{expiry}" in out
             lines[name] = f'fingerprint = "{print_[1].lower()}"\n{pem[0]}\n'
         for name, port in zip(TWO_SITES, free_ports(3), strict=True):
             lines[name] += f'address = "127.0.0.1:{port}"\n'
@@ -196,6 +198,14 @@ def test_three_processes_that_join_have_the_simulations_model(
             assert signed.code == 0, signed
             assert "Will be revealed to north, south: model." in signed.out
         assert "Not in this file yet" not in signed.out
+        # North renews what its links use: the others have their files as they are.
+        certificate = (tmp_path / "north-identity" / "certificate.pem").read_bytes()
+        link = (tmp_path / "north-identity" / "link.pem").read_bytes()
+        renewed = terminal.run("identity", "renew", "--identity", "north-identity")
+        assert renewed.code == 0
+        assert "no study file changes" in renewed.out
+        assert (tmp_path / "north-identity" / "certificate.pem").read_bytes() == certificate
+        assert (tmp_path / "north-identity" / "link.pem").read_bytes() != link
         commands = {
             name: terminal.start(
                 "join",

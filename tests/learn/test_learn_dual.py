@@ -178,14 +178,14 @@ EVERYBODY = ["p0", "p1"]
 CV_L2 = (1.0, 10.0, 100.0)
 
 
-def validate(samples, plan, computing, choose=None, metrics=("accuracy", "auc")):
+def validate(samples, plan, computing, choose=None, metrics=("accuracy", "auc"), **options):
     """Return what p0 learns of a cross-validation, and each party's rounds in the iterations."""
     owned = samples.divided(2)
     sizes = {name: len(labels) for name, (_, labels) in owned.items()}
     told = {**DISCLOSURES, **dict.fromkeys(metrics, EVERYBODY)}
     if not computing:
         clear = ClearProtocol(exact=EXACT)
-        return train(clear, plan, sizes, owned, told, choose=choose), {}
+        return train(clear, plan, sizes, owned, told, choose=choose, **options), {}
     rounds = {}
 
     def program(protocol, me):
@@ -197,7 +197,7 @@ def validate(samples, plan, computing, choose=None, metrics=("accuracy", "auc"))
                 pass
 
         mine = {me: owned[me]} if me in owned else {}
-        return train(protocol, plan, sizes, mine, told, Rounds(), choose=choose)
+        return train(protocol, plan, sizes, mine, told, Rounds(), choose=choose, **options)
 
     return run_parties(program, computing, deadline=60.0)["p0"], rounds["p0"]
 
@@ -227,6 +227,31 @@ def check_cross_validation(samples, computing):
         assert abs(found["accuracy"][place] - accuracy) <= 0.01
         assert abs(found["auc"][place] - auc) <= 0.005
         assert abs(found["log_loss"][place] - loss) <= 0.01
+
+
+@pytest.mark.parametrize("minimum", [None, 5])
+def test_calibration_counts_are_those_of_held_out_samples(minimum):
+    """By tenths of scikit-learn's held-out probabilities, all folds together."""
+    samples = made_up(150, 40, seed=6)
+    # Not in order: rows, scores and labels must be taken alike.
+    assignment = np.random.default_rng(1).permutation(np.arange(150) % 5)
+    parameters = DualParameters(l2=(1.0, 3.0), iterations=150)
+    plan = plan_dual(*samples.values.shape, 8.0, parameters, assignment)
+    found, _ = validate(samples, plan, 2, metrics=["calibration"], minimum_count=minimum)
+    assert found["calibration"].shape == (2, 10, 2)
+    for place, l2 in enumerate(parameters.l2):
+        expected = np.zeros((2, 10), int)
+        for fold in range(5):
+            held, kept = assignment == fold, assignment != fold
+            model = LogisticRegression(C=1 / (kept.sum() * l2), max_iter=10_000)
+            model.fit(samples.values[kept], samples.labels[kept])
+            tenths = (model.predict_proba(samples.values[held])[:, 1] * 10).astype(int)
+            np.add.at(expected, (samples.labels[held], tenths), 1)
+        if minimum is not None:
+            small = ((expected > 0) & (expected < minimum)).any(0)
+            assert small.any()
+            expected[:, small] = 0
+        np.testing.assert_array_equal(found["calibration"][:, :, place], expected)
 
 
 def test_cross_validation_of_real_samples(metastasis):

@@ -238,6 +238,20 @@ def test_calibration_counts_hide_small_cells(parties):
     assert hidden
 
 
+@pytest.mark.parametrize("minimum", [None, 134, 135, 10**6])
+def test_calibration_counts_without_a_minimum_or_with_a_large_one(minimum):
+    """All 134 rows are of one class and in one interval: a minimum of 134 lets them pass."""
+    logits, labels = np.full((134, 1), 3.0), np.ones((134, 1))
+
+    def build(protocol, me):
+        z, y = shared(protocol, me, logits, labels)
+        return [calibration(z, y, [0.0], minimum)]
+
+    (found,) = run_for_values(build, 2, outsiders=())
+    assert found[1, 1, 0] == (134 if minimum in (None, 134) else 0)
+    assert found.sum() == found[1, 1, 0]
+
+
 def test_the_best_is_found_and_ties_go_by_preference():
     cases = [
         ([0.1, 0.9, 0.3, 0.9], [0, 1, 2, 3], 1),

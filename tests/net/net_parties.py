@@ -6,11 +6,22 @@ import datetime
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
 from cohortium.errors import CohortiumError
 from cohortium.net import Identity, Mesh, Peer, connect, create_identity
+from cohortium.net.issuing import link_certificate
 
 AGREEMENT = {"study digest": "5f3a", "version": "0.1.0"}
 
@@ -114,8 +125,48 @@ class Study:
             site.listener.close()
 
 
-def identity(directory: Path, name: str, start_days: float = -1, days: int = 30) -> Identity:
-    """Make an identity in a directory of its own, valid from ``start_days`` from now."""
-    start = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=start_days)
+def identity(
+    directory: Path,
+    name: str,
+    start_days: float = -1,
+    days: int = 30,
+    link: tuple[float, int] | None = None,
+) -> Identity:
+    """Make an identity in a directory of its own, valid from ``start_days`` from now.
+
+    ``link`` gives other dates to its link certificate.
+    """
     where = directory / f"{name}{len(list(directory.iterdir()))}"
-    return create_identity(name, where, days, valid_from=start)
+    made = create_identity(name, where, days, valid_from=from_now(start_days))
+    return made if link is None else relinked(made, *link)
+
+
+def from_now(days: float) -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=days)
+
+
+def identity_key(owner: Identity) -> Ed25519PrivateKey:
+    key = load_pem_private_key(owner.key_path.read_bytes(), None)
+    assert isinstance(key, Ed25519PrivateKey)
+    return key
+
+
+def relinked(owner: Identity, start_days: float = -1, days: int = 30, **changes: Any) -> Identity:
+    """Give an identity a link certificate of these dates, with ``changes`` of how it is made."""
+    key, start = Ed25519PrivateKey.generate(), from_now(start_days)
+    settings = {
+        "name": owner.name,
+        "link_key": key.public_key(),
+        "key": identity_key(owner),
+        "start": start,
+        "end": start + datetime.timedelta(days=days),
+    }
+    return with_link(owner, [link_certificate(**{**settings, **changes})], key)
+
+
+def with_link(owner: Identity, chain: list[x509.Certificate], key: Ed25519PrivateKey) -> Identity:
+    """Give an identity any chain of certificates to present, and the first one's key."""
+    pems = [certificate.public_bytes(Encoding.PEM) for certificate in chain]
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    owner.link_path.write_bytes(b"".join(pems) + secret)
+    return replace(owner, link_pem=pems[0].decode())

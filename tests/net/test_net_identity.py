@@ -35,12 +35,14 @@ def test_what_is_created_is_loaded(tmp_path):
     digest = hashlib.sha256(der).hexdigest().upper()
     pairs = [digest[i : i + 2] for i in range(0, 64, 2)]
     assert made.fingerprint == fingerprint(made.certificate_pem) == ":".join(pairs)
-    assert abs(certificate_expiry(made.certificate_pem) - now() - 730 * DAY) < DAY
+    assert abs(certificate_expiry(made.certificate_pem) - now() - 3650 * DAY) < DAY
+    assert abs(certificate_expiry(made.link_pem) - now() - 365 * DAY) < DAY
 
 
 def test_only_the_owner_can_read_the_key(tmp_path):
     made = create_identity("alice", tmp_path / "id")
     assert stat.S_IMODE(made.key_path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(made.link_path.stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "id").stat().st_mode) == 0o700
     secret = made.key_path.read_text().splitlines()[1]
     assert secret not in repr(made)
@@ -48,8 +50,9 @@ def test_only_the_owner_can_read_the_key(tmp_path):
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
-def test_a_key_that_others_can_read_is_refused(tmp_path, mode):
-    create_identity("alice", tmp_path).key_path.chmod(mode)
+@pytest.mark.parametrize("which", ["key_path", "link_path"])
+def test_a_key_that_others_can_read_is_refused(tmp_path, which, mode):
+    getattr(create_identity("alice", tmp_path), which).chmod(mode)
     with pytest.raises(IdentityFileError, match="chmod 600"):
         load_identity(tmp_path)
 
@@ -61,7 +64,7 @@ def test_an_identity_is_not_overwritten_by_accident(tmp_path):
     assert load_identity(tmp_path) == first
     second = create_identity("alice", tmp_path, overwrite=True)
     assert load_identity(tmp_path) == second != first
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.iterdir())) == 3
     assert stat.S_IMODE(second.key_path.stat().st_mode) == 0o600
 
 

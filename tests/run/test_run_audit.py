@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from run_sites import TWO_SITES, parsed, placed, study_text, two_sites
 
 from cohortium.errors import (
@@ -287,7 +288,7 @@ def test_a_forged_signature_is_named_with_its_source(
     assert "signature of uni in what south sent is not by the key" in causes(found)
 
 
-@pytest.mark.parametrize("lie", ["head", "owner", "key"])
+@pytest.mark.parametrize("lie", ["head", "owner", "key", "the link's key"])
 def test_a_peer_that_signs_something_else_is_named(
     identities: dict[str, Identity], tmp_path: Path, lie: str
 ) -> None:
@@ -314,8 +315,12 @@ def test_a_peer_that_signs_something_else_is_named(
                 "south",
                 time,
             )
-            key = identities["uni" if lie == "key" else "south"]
-            answers[peer] = time.encode() + sign(key, message)
+            signature = sign(identities["uni" if lie == "key" else "south"], message)
+            if lie == "the link's key":
+                # All that a thief of link.pem has.
+                stolen = identities["south"].link_path.read_bytes()
+                signature = load_pem_private_key(stolen, None).sign(message)  # type: ignore[union-attr]
+            answers[peer] = time.encode() + signature
         mesh.exchange_messages("countersignature, test", answers, dict.fromkeys(peers, 88))
 
     found = at_all(program)

@@ -171,6 +171,41 @@ def test_a_cross_validation_tells_metrics_and_the_chosen_model_alone(tmp_path: P
     assert listed == ["bounds", "auc", "accuracy", "model"]
 
 
+@pytest.mark.parametrize("minimum", [None, 6])
+def test_calibration_counts_are_suppressed_as_the_study_says(
+    tmp_path: Path, minimum: int | None
+) -> None:
+    stated = "" if minimum is None else f"minimum_count = {minimum}\n"
+    local = changed_run(
+        tmp_path,
+        ("l2 = 1.0", "l2 = [0.1, 50.0]"),
+        (
+            "[[reveal]]",
+            '[validation]\nfolds = 3\n[[reveal]]\nwhat = "calibration"\nto = ["south"]\n'
+            f"{stated}[[reveal]]",
+        ),
+    )
+    assert set(local.metrics) == {"south"}
+    found = local.metrics["south"]
+    assert found["metrics"] == {}
+    assert found["calibration"]["minimum_count"] == minimum
+    counts = np.array([found["calibration"][name] for name in ("negative", "positive")])
+    assert counts.shape == (2, 2, 10)
+    (entry,) = [e for e in local.records["south"]["revealed"] if e["what"] == "calibration"]
+    assert entry["shape"] == [2, 10, 2]
+    assert entry.get("minimum_count") == minimum
+    if minimum is None:
+        # 24 samples at each of two sites, half of them positive.
+        assert counts.sum(2).tolist() == [[24, 24], [24, 24]]
+        assert ((counts > 0) & (counts < 6)).any()
+        # A λ so strong that all predictions are about a half; the other one's tell the classes.
+        assert counts[:, 1, 3:7].sum() == 48
+        assert counts[0, 0, :3].sum() > counts[1, 0, :3].sum()
+    else:
+        assert not ((counts > 0) & (counts < minimum)).any()
+        assert 0 < counts.sum() < 96
+
+
 @pytest.mark.parametrize(
     ("settings", "form"),
     [

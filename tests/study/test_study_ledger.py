@@ -35,6 +35,19 @@ def test_what_is_listed_is_allowed_and_recorded() -> None:
     assert book.receivers("model") == ("north",)
 
 
+def test_the_line_of_a_reveal_says_what_is_suppressed() -> None:
+    text = STUDY + (
+        '[validation]\nfolds = 3\n[[reveal]]\nwhat = "calibration"\nto = ["north"]\n'
+        "minimum_count = 10\n"
+    )
+    made = DisclosureLedger.of(parse_study(text).study)
+    told = "Will be revealed to north: calibration"
+    assert made.lines()[2] == f"{told}; counts under 10 are suppressed."
+    made.fix_shapes({"model": (31, 1), "bounds": (1,), "calibration": (2, 10, 1)})
+    assert made.lines()[2] == f"{told}, 2 × 10 × 1; counts under 10 are suppressed."
+    assert [entry.facts().get("minimum_count") for entry in made.entries] == [None, None, 10]
+
+
 def test_what_is_not_listed_is_refused_and_not_recorded() -> None:
     book = ledger()
     with pytest.raises(DisclosureError, match="'labels', which the study does not list") as caught:

@@ -47,10 +47,13 @@ def test_what_the_study_asks_for(rules: dict[str, object], but: str) -> None:
     [
         ({"minimum_samples": 11}, "minimum_samples = 11, but there are 10 samples"),
         ({"minimum_samples_per_class": 5}, "minimum_samples_per_class = 5, but there are 4"),
-        ({"maximum_parameters_per_sample": 2.9}, "there are 3.0 features for each"),
         (
-            {"maximum_parameters_per_sample": 2.9, "unless_l2_at_least": 1.5},
-            "the smallest l2 is 1",
+            {"maximum_parameters_per_sample": 3.0},
+            "maximum_parameters_per_sample = 3, but the model has 3.1 parameters for each",
+        ),
+        (
+            {"maximum_parameters_per_sample": 3.0, "unless_l2_at_least": 1.5},
+            "sample = 3 unless l2 is 1.5 or above, but .* and the smallest l2 is 1",
         ),
     ],
 )
@@ -71,6 +74,7 @@ def test_what_is_allowed_passes() -> None:
     )
     rules.check_study(STUDY)
     rules.check_data(STUDY, cohort())
+    SitePolicy(maximum_parameters_per_sample=3.1).check_data(STUDY, cohort())
     SitePolicy().check_study(STUDY)
     SitePolicy().check_data(STUDY, cohort(1, 1000, 1))
 
@@ -139,6 +143,7 @@ def test_a_policy_is_read_from_toml(tmp_path: Path) -> None:
         ("[policy]\nminimum_sample = 3\n", "line 2: policy.minimum_sample .*'minimum_samples'"),
         ("[policy]\nminimum_samples = 0\n", "policy.minimum_samples = 0 should be greater"),
         ("[policy]\nmaximum_runs = 'x'\n", "whole number"),
+        ("[policy]\n\nunless_l2_at_least = 1.0\n", "line 3: .* is an exception to maximum_param"),
         ("minimum_samples = 3\n", "minimum_samples is not a known key"),
         ("[policy\n", "not valid TOML"),
         ("", "policy is missing"),

@@ -121,7 +121,7 @@ def test_a_wrong_type_is_named(old: str, new: str, told: str) -> None:
         ("iterations = 10", "l2 = inf", "should be a finite number"),
         ("iterations = 10", "l2 = 1e10", "less than or equal to 1000000000"),
         ("iterations = 10", "l2 = []", "model.l2 = [] should have 1 or more entries"),
-        ("iterations = 10", "l2 = [1, 2, 1.0]", "model.l2 has 1 twice"),
+        ("iterations = 10", "l2 = [1, 2, 1.0]", "asthma.toml: line 23: model.l2 has 1 twice"),
         ("iterations = 10", "sigmoid_error = 0.5", "model.sigmoid_error = 0.5 should be less"),
         ("iterations = 10", "logit_bound = 0.5", "model.logit_bound = 0.5 should be greater"),
         ("iterations = 10", 'kind = "neural"', "model.kind = \"neural\" should be 'logistic'"),
@@ -138,7 +138,11 @@ def test_a_wrong_type_is_named(old: str, new: str, told: str) -> None:
         ('roles = ["deal"]', 'roles = ["dealer"]', "'data', 'compute', 'deal' or 'receive'"),
         ('roles = ["deal"]', "roles = []", "party[3].roles = [] should have 1 or more entries"),
         ('name = "uni"', 'name = "uni"\naddress = "uni"', 'address = "uni" should be HOST:PORT'),
-        ('name = "uni"', 'name = "uni"\naddress = "uni:70000"', "'uni:70000', has no valid port"),
+        (
+            'name = "uni"',
+            'name = "uni"\naddress = "uni:70000"',
+            "line 14: the address of 'uni', 'uni:70000', has",
+        ),
         ('name = "uni"', 'name = "uni"\naddress = "uni:0"', "'uni:0', has no valid port"),
         ('what = "model"', 'what = "weights"', "reveal[1].what = \"weights\" should be 'model', "),
     ],
@@ -151,26 +155,26 @@ def test_two_dealers_are_refused() -> None:
     text = refused(
         changed('"receive"]\n\n[[party]]\nname = "uni"', '"deal"]\n[[party]]\nname="uni"')
     )
-    assert "2 parties have the role 'deal'" in text
+    assert "line 13: 2 parties have the role 'deal'" in text
 
 
 def test_no_dealer_is_refused() -> None:
-    assert "0 parties have the role 'deal'" in refused(changed('["deal"]', '["receive"]'))
+    assert "line 6: 0 parties have the role 'deal'" in refused(changed('["deal"]', '["receive"]'))
 
 
 def test_a_dealer_that_computes_is_refused() -> None:
     text = refused(changed('["deal"]', '["deal", "compute"]'))
-    assert "'uni' deals and computes" in text
+    assert "line 14: 'uni' deals and computes" in text
 
 
 def test_one_computing_party_is_refused() -> None:
     text = refused(changed('["data", "compute", "receive"]', '["data", "receive"]'))
-    assert "1 parties have the role 'compute'" in text
+    assert "line 10: 1 parties have the role 'compute'" in text
 
 
 def test_a_study_without_data_is_refused() -> None:
     text = refused(STUDY.replace('"data", ', ""))
-    assert "no party has the role 'data'" in text
+    assert "line 6: no party has the role 'data'" in text
 
 
 def test_two_parties_are_too_few() -> None:
@@ -180,22 +184,44 @@ def test_two_parties_are_too_few() -> None:
 
 
 def test_one_name_for_two_parties_is_refused() -> None:
-    assert "the party name 'north' is there twice" in refused(changed('"south"', '"north"'))
+    assert "line 9: the party name 'north' is there twice" in refused(changed('"south"', '"north"'))
+
+
+def test_a_minimum_count_is_for_counts() -> None:
+    text = refused(STUDY + "minimum_count = 10\n")
+    assert "line 28: 'model' does not consist of counts" in text
+    assert "it is for the [[reveal]] of calibration" in text
+    counts = '[validation]\nfolds = 3\n[[reveal]]\nwhat = "calibration"\nto = ["north"]\n'
+    for wrong in ("1", "0", "2.5", "1000001"):
+        text = refused(f"{STUDY}{counts}minimum_count = {wrong}\n")
+        assert f"reveal[2].minimum_count = {wrong} should be" in text
+    study = parse_study(f"{STUDY}{counts}minimum_count = 10\n").study
+    assert study.minimum_counts == {"calibration": 10}
+    assert parse_study(STUDY + counts).study.minimum_counts == {}
+
+
+def test_counts_are_no_metric_to_choose_by() -> None:
+    text = refused(
+        changed("iterations = 10", "l2 = [1, 2]\n[validation]\nfolds = 3\nchoose = 'calibration'")
+    )
+    assert "validation.choose" in text
 
 
 def test_one_reveal_twice_is_refused() -> None:
     again = '\n[[reveal]]\nwhat = "model"\nto = ["north"]\n'
-    assert "[[reveal]] of the same thing is there twice" in refused(STUDY + again)
+    assert "line 30: a [[reveal]] of the same thing, 'model', is there twice" in refused(
+        STUDY + again
+    )
 
 
 def test_a_receiver_needs_its_role() -> None:
     text = refused(changed('to = ["north", "south"]', 'to = ["north", "uni"]'))
-    assert "'model' is revealed to 'uni', which does not have the role 'receive'" in text
+    assert "line 27: 'model' is revealed to 'uni', which does not have the role 'receive'" in text
 
 
 def test_a_receiver_must_be_a_party() -> None:
     text = refused(changed('to = ["north", "south"]', 'to = ["east"]'))
-    assert "revealed to 'east', which is no party" in text
+    assert "line 27: 'model' is revealed to 'east', which is no party" in text
     assert "north, south, uni" in text
 
 
@@ -277,17 +303,30 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     [
         ('class_weight = "even"', "model.class_weight = \"even\" should be 'balanced'"),
         ("class_weight = [1.0]", "model.class_weight = [1.0] should have 2 or more entries"),
-        ("class_weight = [1.0, 30.0]", "larger than model.weight_bound = 10"),
-        ('batch = 3\nform = "dual"', "model.batch is for the primal"),
-        ('batch = 3\nclass_weight = "balanced"', "model.class_weight is for the dual alone"),
-        ('form = "primal"\nl2 = [1.0, 2.0]', "several values of model.l2 is for the dual alone"),
-        ('form = "primal"\nsigmoid = "hong5"', "model.sigmoid = 'hong5' is for the dual alone"),
-        ("[validation]\nfolds = 3", "nothing of it is revealed or used"),
+        ("class_weight = [1.0, 30.0]", "line 24: model.class_weight is larger than model.weight_b"),
+        ('form = "dual"\nbatch = 3', "line 25: model.batch is for the primal"),
+        (
+            'batch = 3\nclass_weight = "balanced"',
+            "line 25: model.class_weight is for the dual alone",
+        ),
+        (
+            'form = "primal"\nl2 = [1.0, 2.0]',
+            "line 25: several values of model.l2 is for the dual alone",
+        ),
+        (
+            'form = "primal"\nsigmoid = "hong5"',
+            "line 25: model.sigmoid = 'hong5' is for the dual alone",
+        ),
+        (
+            'form = "primal"\n[validation]\nfolds = 3\n',
+            "line 25: [validation] is for the dual alone",
+        ),
+        ("[validation]\nfolds = 3", "line 24: there is a [validation], but nothing of it is"),
         ("[validation]\nfolds = 1", "validation.folds = 1 should be greater than or equal to 2"),
-        ('[validation]\nfolds = 3\nchoose = "auc"', "one value of model.l2 to choose from"),
+        ('[validation]\nfolds = 3\nchoose = "auc"', "line 26: validation.choose has one value of"),
         (
             'l2 = [1.0, 2.0]\n[validation]\nfolds = 3\nchoose = "auc_bounds"',
-            "is two numbers, by which none is best",
+            "line 27: validation.choose = 'auc_bounds' is two numbers, by which none is best",
         ),
     ],
 )
@@ -296,4 +335,19 @@ def test_settings_that_contradict_each_other(lines: str, told: str) -> None:
 
 
 def test_a_metric_needs_a_validation() -> None:
-    assert "there is no [validation]" in refused(changed('what = "model"', 'what = "auc"'))
+    text = refused(changed('what = "model"', 'what = "auc"'))
+    assert "asthma.toml: line 26: 'auc' is revealed, but there is no [validation]" in text
+
+
+@pytest.mark.parametrize("before", ["\ufeff", '# """ opens nothing\n'])
+def test_what_stands_before_a_key_does_not_move_its_line(before: str) -> None:
+    """A byte order mark, and signs in a remark, which are no text."""
+    text = STUDY.replace("[study]", f"{before}[study]\nname_ = 3", 1)
+    assert f"line {before.count(chr(10)) + 2}: study.name_ is not a known key" in refused(text)
+
+
+def test_a_rule_between_keys_names_a_line_in_a_file_with_long_texts() -> None:
+    """A certificate above may hold what looks like a section."""
+    pem = 'certificate = """\n[[reveal]]\nto = 1\n"""\n'
+    text = STUDY.replace("[[party]]\n", f"[[party]]\n{pem}", 1).replace('"south"]', '"uni"]')
+    assert "line 31: 'model' is revealed to 'uni'" in refused(text)

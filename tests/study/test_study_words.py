@@ -51,10 +51,10 @@ def sections() -> list[tuple[str, type[BaseModel]]]:
 @pytest.mark.parametrize(("name", "model"), sections())
 def test_the_template_has_every_key(name: str, model: type[BaseModel]) -> None:
     text = template(["north", "south"], "uni")
-    part = re.search(rf"^\[\[?{name}\]\]?\n(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
-    assert part
+    parts = re.findall(rf"^\[\[?{name}\]\]?\n(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert parts
     for key in model.model_fields:
-        assert re.search(rf"^#?{key} = ", part[1], re.MULTILINE), key
+        assert re.search(rf"^#?{key} = ", "".join(parts), re.MULTILINE), key
 
 
 def test_the_defaults_in_the_template_are_the_schemas() -> None:
@@ -88,6 +88,36 @@ def test_what_is_worth_a_thought() -> None:
     text = words(counted)
     assert "class counts can be worked out" in text
     # What may be worked out is not promised to stay secret.
+    assert "class counts, the score" not in text
+
+
+@pytest.mark.parametrize(
+    ("l2", "minimum", "more", "told", "not_told"),
+    [
+        ("1.0", "", "", "a count of 1 is a single patient's", "Suppressed calibration"),
+        (
+            "1.0",
+            "minimum_count = 10\n",
+            "",
+            "from 1 to 9, both of that tenth are",
+            "single patient",
+        ),
+        ("[1.0, 2.0]", "minimum_count = 10\n", "", "Suppressed calibration", "single patient"),
+        ("1.0", "minimum_count = 10\n", "accuracy", "Suppressed calibration", "single patient"),
+        ("1.0", "minimum_count = 10\n", "brier", "from 1 to 9", "Suppressed calibration"),
+    ],
+)
+def test_what_calibration_counts_tell(
+    l2: str, minimum: str, more: str, told: str, not_told: str
+) -> None:
+    study = study_text(l2=l2) + (
+        '[validation]\nfolds = 5\n[[reveal]]\nwhat = "calibration"\nto = ["north"]\n' + minimum
+    )
+    if more:
+        study += f'[[reveal]]\nwhat = "{more}"\nto = ["north"]\n'
+    text = words(study)
+    assert told in text
+    assert not_told not in text
     assert "class counts, the score" not in text
 
 

@@ -18,6 +18,8 @@ from cohortium.mpc.functions import compare
 
 MOST_ROWS = 1000
 THRESHOLDS = 200
+# Calibration counts are by tenths of the predicted probability.
+TENTHS = np.arange(1, 10) / 10
 # Comparisons at a time: what they need stays below some hundred megabytes.
 _BATCH = 1 << 18
 
@@ -118,14 +120,14 @@ def counts_below(
 
 
 def calibration(
-    scores: SecretTensor, labels: SecretTensor, cuts: ArrayLike, minimum: int
+    scores: SecretTensor, labels: SecretTensor, cuts: ArrayLike, minimum: int | None = None
 ) -> SecretTensor:
     """Return negatives and positives between cuts, 2 × (cuts + 1) × models, at 0 fraction bits.
 
-    Both counts of an interval are 0 where either of them is from 1 to ``minimum`` − 1. Ten
-    rounds at most. What it does not hide: the number of all rows is public, so the intervals with
-    zeros are known to hold the rest together; how many of them are positives is not, as long as
-    the number of positives is not revealed elsewhere.
+    Both counts of an interval are 0 where either of them is from 1 to ``minimum`` − 1, if there is
+    a minimum. Ten rounds at most. What it does not hide: the number of all rows is public, so the
+    intervals with zeros are known to hold the rest together; how many of them are positives is not,
+    as long as the number of positives is not revealed elsewhere.
     """
     sizes = np.array([scores.shape[0]])
     models = scores.shape[1]
@@ -138,6 +140,8 @@ def calibration(
         steps = concatenate([below, total]) - concatenate([zero, below])
         counts.append(steps.with_bound(float(sizes[0])).reshape(1, *steps.shape))
     both = concatenate(counts)
+    if minimum is None:
+        return both
     bits, _ = compare(both, [0.5, minimum - 0.5])
     small = bits[1] - bits[0]
     either = (small[0] + small[1]).reshape(1, *small.shape[1:])

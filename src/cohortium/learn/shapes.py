@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from cohortium.learn.dual_plan import DualPlan
 from cohortium.learn.guard import BOUNDS
 from cohortium.learn.primal_plan import PrimalPlan
-from cohortium.learn.training import MODEL
+from cohortium.learn.ranking import TENTHS
+from cohortium.learn.training import CALIBRATION, MODEL
 from cohortium.mpc.protocol import Shape
 
 
@@ -17,7 +18,8 @@ def revealed_shapes(
     """Return the shape of each named reveal of a training by this plan.
 
     A model is (features + 1) × λ's, one column if the λ is ``chosen`` in secret; metrics have a
-    value for each λ, "auc_bounds" two; "bounds" has a bit for each statement that is checked.
+    value for each λ, "auc_bounds" two, "calibration" two for each tenth; "bounds" has a bit for
+    each statement that is checked.
     """
     if isinstance(plan, PrimalPlan):
         statements, models = 2, 1
@@ -30,6 +32,8 @@ def revealed_shapes(
             shapes[name] = (statements,)
         elif name == MODEL:
             shapes[name] = (plan.features + 1, 1 if chosen else models)
+        elif name == CALIBRATION:
+            shapes[name] = (2, len(TENTHS) + 1, models)
         else:
             shapes[name] = (2, models) if name == "auc_bounds" else (models,)
     return shapes

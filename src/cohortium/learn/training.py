@@ -21,6 +21,7 @@ from cohortium.learn.dual import (
 from cohortium.learn.dual_plan import DualPlan
 from cohortium.learn.evaluation import SMALLER_IS_BETTER, evaluate
 from cohortium.learn.guard import BOUNDS, check
+from cohortium.learn.ranking import TENTHS, calibration
 from cohortium.learn.selection import best
 from cohortium.learn.watching import Watcher
 from cohortium.learn.weighting import class_balance, sample_weights, trace, weighted_kernel
@@ -28,6 +29,7 @@ from cohortium.mpc import Protocol as SecureProtocol
 from cohortium.mpc import SecretTensor, concatenate, prepare
 
 MODEL = "model"
+CALIBRATION = "calibration"
 
 
 def train(
@@ -39,14 +41,17 @@ def train(
     watcher: Watcher | None = None,
     *,
     choose: str | None = None,
+    minimum_count: int | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return what is revealed to this party, by name.
 
     ``disclosures`` names what is computed and revealed, and to whom; the ledger must list it too:
     "bounds" (1 for each statement that held), "model" ((features + 1) × λ's, intercept last; with
     ``choose`` × 1, the model of the λ with the best held-out value of that metric, which itself
-    stays secret), and with folds any metric's name (one value for each λ). The protocol's parties
-    all call this with the same arguments, ``owned`` apart. Raises BoundError at those who are told
+    stays secret), and with folds any metric's name (one value for each λ) and "calibration" (2 × 10
+    × λ's: held-out negatives and positives by tenths of the predicted probability, all folds
+    together; counts below ``minimum_count`` suppressed). The protocol's parties all call this with
+    the same arguments, ``owned`` apart. Raises BoundError at those who are told
     of a statement that did not hold, before anything else is revealed.
     """
     enter = watcher.phase if watcher is not None else lambda _name: None
@@ -70,7 +75,7 @@ def train(
         enter("evaluate")
         names = [name for name in disclosures if name not in (BOUNDS, MODEL)]
         wanted = [*names, choose] if choose and choose not in names else names
-        metrics = _evaluate(rows, fit, plan, wanted)
+        metrics = _evaluate(rows, fit, plan, wanted, minimum_count)
         for name in names:
             received[name] = metrics[name].reveal(name, disclosures[name])
         if choose is not None:
@@ -110,8 +115,17 @@ def _statements(
 
 
 def _evaluate(
-    rows: SharedRows, fit: Fit, plan: DualPlan, names: Sequence[str]
+    rows: SharedRows,
+    fit: Fit,
+    plan: DualPlan,
+    names: Sequence[str],
+    minimum_count: int | None,
 ) -> dict[str, SecretTensor]:
-    order = np.concatenate(plan.folds)
+    labels = rows.labels[np.concatenate(plan.folds)]
     sizes = [len(fold) for fold in plan.folds]
-    return evaluate(held_out_logits(fit.logits, plan), rows.labels[order], sizes, names)
+    logits = held_out_logits(fit.logits, plan)
+    found = evaluate(logits, labels, sizes, [name for name in names if name != CALIBRATION])
+    if CALIBRATION in names:
+        cuts = np.log(TENTHS / (1 - TENTHS))
+        found[CALIBRATION] = calibration(logits, labels, cuts, minimum_count)
+    return found

@@ -6,12 +6,13 @@ Knows bytes, arrays and names; knows nothing of what is computed.
 from cohortium.net.certificates import (
     certificate_expiry,
     certificate_name,
+    check_identity_certificate,
     expiry_warning,
     fingerprint,
     fingerprint_words,
 )
 from cohortium.net.connecting import connect
-from cohortium.net.identity import Identity, create_identity, load_identity
+from cohortium.net.identity import Identity, create_identity, load_identity, renew_identity
 from cohortium.net.memory import memory_meshes
 from cohortium.net.mesh import Deadline, Mesh, Peer
 from cohortium.net.probing import LinkSpeed, probe
@@ -26,6 +27,7 @@ __all__ = [
     "Peer",
     "certificate_expiry",
     "certificate_name",
+    "check_identity_certificate",
     "connect",
     "create_identity",
     "expiry_warning",
@@ -34,6 +36,7 @@ __all__ = [
     "load_identity",
     "memory_meshes",
     "probe",
+    "renew_identity",
     "sign",
     "verify",
 ]

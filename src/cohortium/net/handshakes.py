@@ -13,9 +13,9 @@ import ssl
 import time
 from collections.abc import Generator, Iterable, Sequence
 
-from cohortium.errors import CertificateError
+from cohortium.errors import CertificateError, IdentityFileError
 from cohortium.net import addresses, tls
-from cohortium.net.certificates import check_dates
+from cohortium.net.certificates import certificate_name, check_dates
 from cohortium.net.conversations import Wait
 from cohortium.net.identity import Identity
 from cohortium.net.mesh import Peer
@@ -83,15 +83,19 @@ class Handshakes:
     def _check_server(self, peer: Peer, error: ssl.SSLError) -> None:
         """Raise CertificateError if it was a certificate that made the handshake fail."""
         where = f"{peer.host}:{peer.port}"
+        fault = tls.refused_by_us(error)
         if tls.date_fault(error):
             for name in (peer.name, *self._certificates):
                 check_dates(self._certificates[name], whose=f"{name} (at {where})")
-        fault = tls.refused_by_us(error)
         if fault:
             # Asked while our first connection is open: the server does not give up before.
             seen = tls.look_at_certificate((peer.host, peer.port))
+            owner = tls.issuer_of(seen, self._certificates)
+            if owner is not None:
+                check_dates(ssl.DER_cert_to_PEM_cert(seen), whose=f"{owner} (at {where})")
             raise CertificateError(
-                f"The certificate at the address of {peer.name} ({where}) is {fault}. {seen}",
+                f"The certificate at the address of {peer.name} ({where}) is {fault}."
+                f"{_named(seen)}",
                 remedy=f"Ask {peer.name} for its fingerprint and compare it with the study file: "
                 "the file is out of date, or somebody else answers there.",
             ) from error
@@ -104,20 +108,42 @@ class Handshakes:
 
     def _check_caller(self, host: str, awaited: Iterable[Peer], error: ssl.SSLError) -> None:
         """Raise CertificateError if the failed handshake was a party's of the study."""
-        if tls.date_fault(error):
+        # Who failed to show who it is may be a stranger with an old certificate of a party, which
+        # is public: its address is the best there is.
+        likely = [p.name for p in awaited if addresses.is_of_host(host, p.host)]
+        who = f"{' or '.join(likely)} (calling from {host})"
+        fault = tls.date_fault(error)
+        if fault:
             for peer in awaited:
                 check_dates(peer.certificate_pem, whose=f"{peer.name} (calling from {host})")
-        refusal = tls.refused_by_peer(error)
-        if refusal:
-            check_dates(self._identity.certificate_pem, whose=f"{self._identity.name}, this party,")
-            # Who refuses us has not shown who it is; its address is the best there is.
-            likely = [p.name for p in awaited if addresses.is_of_host(host, p.host)]
             if likely:
                 raise CertificateError(
-                    f"{' or '.join(likely)} (calling from {host}) refused our certificate as "
-                    f"{refusal}. Ours has SHA-256 {self._identity.fingerprint}.",
+                    f"{who} presented a link certificate that is {fault}.",
+                    remedy="Run `cohortium identity renew` at that site; if its certificate is "
+                    "valid there, compare the clocks.",
+                ) from error
+        refusal = tls.refused_by_peer(error)
+        if refusal:
+            mine = f"{self._identity.name}, this party,"
+            check_dates(self._identity.certificate_pem, whose=mine)
+            check_dates(self._identity.link_pem, whose=mine)
+            if likely:
+                raise CertificateError(
+                    f"{who} refused our certificate as {refusal}. Ours has SHA-256 "
+                    f"{self._identity.fingerprint}.",
                     remedy="Compare it with the fingerprint in the study file there.",
                 ) from error
+
+
+def _named(certificate: bytes) -> str:
+    """Return what a certificate (DER) that nobody vouches for says of itself."""
+    if not certificate:
+        return ""
+    try:
+        name = certificate_name(ssl.DER_cert_to_PEM_cert(certificate))
+    except IdentityFileError:
+        name = "nobody we know"
+    return f" It presented one that names {name}."
 
 
 def _handshake(sock: ssl.SSLSocket, until: float) -> Generator[Wait, bool, None]:

@@ -1,8 +1,9 @@
-"""A party's identity: an Ed25519 key that never leaves the site and a certificate that is pinned.
+"""A party's identity: an Ed25519 key that never leaves the site, and a certificate that is pinned.
 
-There is no certificate authority. Each party signs its own certificate; the study file lists the
-fingerprints, and people compare them once by phone. What makes a certificate trusted is therefore
-that it is listed, but its dates still count: an expired certificate is refused at both ends.
+There is no outside authority. Each party signs its own certificate; the study file lists it, and
+people compare the fingerprints once by phone. The identity's key signs studies and audit logs; for
+TLS it issues a link certificate over another key. That one is renewed every year, and as it is
+trusted for its issuer, no other site has to change anything. Dates of both count, at both ends.
 """
 
 from __future__ import annotations
@@ -11,10 +12,9 @@ import datetime
 import os
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -22,23 +22,28 @@ from cryptography.hazmat.primitives.serialization import (
     KeySerializationEncryption,
     NoEncryption,
     PrivateFormat,
-    PublicFormat,
     load_pem_private_key,
 )
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cohortium.errors import IdentityFileError, ParameterError
 from cohortium.net.certificates import (
     NAME,
+    certificate_expiry,
     certificate_name,
     check_dates,
+    check_identity_certificate,
     fingerprint,
+    is_issued_by,
     parse_certificate,
 )
+from cohortium.net.issuing import identity_certificate, link_certificate
 
 KEY_FILE = "key.pem"
 CERTIFICATE_FILE = "certificate.pem"
-DEFAULT_DAYS = 730
+LINK_FILE = "link.pem"
+DEFAULT_DAYS = 3650
+LINK_DAYS = 365
+_MOST_DAYS = 36_500
 
 # Hospital clocks are minutes apart; a new certificate must work at once at the others.
 _CLOCK_SKEW = datetime.timedelta(minutes=10)
@@ -46,17 +51,33 @@ _CLOCK_SKEW = datetime.timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class Identity:
-    """A party's name, its public certificate, and where its two files are.
+    """A party's name, its public certificates, and the directory of its files.
 
-    The private key is not an attribute: it stays in ``key_path``, encrypted if there is a
-    ``passphrase``, and is read when a link or a signature needs it.
+    ``certificate_pem`` is what studies list, ``link_pem`` what links present. The private keys are
+    no attributes: they stay in ``key_path`` and ``link_path``, encrypted if there is a
+    ``passphrase``, and are read when a signature or a link needs them.
     """
 
     name: str
     certificate_pem: str
-    key_path: Path
-    cert_path: Path
+    link_pem: str
+    directory: Path
     passphrase: bytes | None = field(default=None, repr=False)
+
+    @property
+    def key_path(self) -> Path:
+        """Where the identity's key is."""
+        return self.directory / KEY_FILE
+
+    @property
+    def cert_path(self) -> Path:
+        """Where the identity's certificate is."""
+        return self.directory / CERTIFICATE_FILE
+
+    @property
+    def link_path(self) -> Path:
+        """Where the link's certificate is, with its key."""
+        return self.directory / LINK_FILE
 
     @property
     def fingerprint(self) -> str:
@@ -79,51 +100,55 @@ def create_identity(
     directory: str | os.PathLike[str],
     days: int = DEFAULT_DAYS,
     *,
+    link_days: int = LINK_DAYS,
     overwrite: bool = False,
     valid_from: datetime.datetime | None = None,
     passphrase: bytes | None = None,
 ) -> Identity:
-    """Make a key and a self-signed certificate in ``directory`` and return the identity.
+    """Make an identity in ``directory``, with its first link certificate, and return it.
 
-    The certificate is valid for ``days`` days (two years unless told) from ``valid_from``, which is
-    ten minutes ago unless told, so that a site whose clock is slow accepts it too. The key file is
-    encrypted if there is a ``passphrase``.
+    The certificate is valid for ``days`` days (ten years unless told), that of links for
+    ``link_days``, but no longer. Both start at ``valid_from``, which is ten minutes ago unless
+    told, so that a site whose clock is slow accepts them too. The keys are encrypted if there is a
+    ``passphrase``.
 
-    Errors: ParameterError for a wrong name or number of days; IdentityFileError if there is a key
-    already and ``overwrite`` is false, or the files can not be written.
+    Errors: ParameterError for a wrong name or number of days; IdentityFileError if there is an
+    identity already and ``overwrite`` is false, or the files can not be written.
     """
     check_name(name)
-    if days < 1:
-        raise ParameterError(f"A certificate can not be valid for {days} days.")
-    start = valid_from or datetime.datetime.now(datetime.timezone.utc) - _CLOCK_SKEW
+    start = valid_from or _now() - _CLOCK_SKEW
     key = Ed25519PrivateKey.generate()
-    certificate = _self_signed(name, key, start, start + datetime.timedelta(days=days))
-    identity = Identity(
-        name=name,
-        certificate_pem=certificate.public_bytes(Encoding.PEM).decode("ascii"),
-        key_path=Path(directory) / KEY_FILE,
-        cert_path=Path(directory) / CERTIFICATE_FILE,
-        passphrase=passphrase,
-    )
+    certificate = identity_certificate(name, key, start, start + _duration(days))
+    pem = certificate.public_bytes(Encoding.PEM).decode("ascii")
+    identity = Identity(name, pem, "", Path(directory), passphrase)
     if not overwrite and (identity.key_path.exists() or identity.cert_path.exists()):
         raise IdentityFileError(
             f"There is an identity in {directory} already.",
             remedy="Keep it (the study file lists its fingerprint), or choose another directory.",
         )
-    encryption: KeySerializationEncryption = NoEncryption()
-    if passphrase is not None:
-        encryption = BestAvailableEncryption(passphrase)
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
     try:
-        Path(directory).mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(identity.key_path, secret, 0o600, overwrite=overwrite)
-        _write(identity.cert_path, identity.certificate_pem.encode(), 0o644, overwrite=overwrite)
+        identity.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(identity.key_path, _encoded(key, passphrase), 0o600, overwrite=overwrite)
+        _write(identity.cert_path, pem.encode(), 0o644, overwrite=overwrite)
     except OSError as error:
-        raise IdentityFileError(
-            f"The identity could not be written in {directory}: {error.strerror or error}.",
-            remedy="Check that the directory is yours and writable.",
-        ) from error
-    return identity
+        raise _unwritable(identity.directory, error) from error
+    return _with_new_link(identity, key, start, link_days)
+
+
+def renew_identity(
+    directory: str | os.PathLike[str],
+    days: int = LINK_DAYS,
+    ask: Callable[[], str] | None = None,
+) -> Identity:
+    """Issue a new link certificate, over a new key, in place of the old one; return the identity.
+
+    What the study file lists stays as it is. ``ask`` is as for load_identity.
+
+    Errors: CertificateError if the identity's own certificate is expired; ParameterError for a
+    wrong number of days; IdentityFileError if the identity can not be read or written.
+    """
+    identity, key = _load(Path(directory), ask)
+    return _with_new_link(identity, key, _now() - _CLOCK_SKEW, days)
 
 
 def load_identity(
@@ -133,12 +158,36 @@ def load_identity(
 
     ``ask`` is called for the passphrase where the key is encrypted.
 
-    Errors: CertificateError if the certificate is expired or not valid yet; IdentityFileError if a
-    file is missing, damaged, or (the key) readable by others, or if the two do not fit.
+    Errors: CertificateError if a certificate is expired or not valid yet; IdentityFileError if a
+    file is missing, damaged, or (the keys) readable by others, or if they do not fit.
     """
-    key_path, cert_path = Path(directory) / KEY_FILE, Path(directory) / CERTIFICATE_FILE
-    secret = _read(key_path, private=True)
-    pem = _read(cert_path, private=False).decode("ascii", errors="replace")
+    identity, _ = _load(Path(directory), ask)
+    path = identity.link_path
+    content = _read(path, private=True, remedy="Make one with `cohortium identity renew`.")
+    try:
+        link = parse_certificate(content.decode("ascii", errors="replace"))
+        key = load_pem_private_key(content, identity.passphrase)
+        fits = is_issued_by(link, identity.certificate_pem)
+        fits = fits and key.public_key() == link.public_key()
+    except (IdentityFileError, ValueError, TypeError):
+        fits = False
+    if not fits:
+        raise IdentityFileError(
+            f"{path} does not hold a link certificate of the identity beside it, with its key.",
+            remedy="Make a new one with `cohortium identity renew`.",
+        )
+    pem = link.public_bytes(Encoding.PEM).decode("ascii")
+    check_dates(pem, whose=f"{identity.name} in {path}")
+    return replace(identity, link_pem=pem)
+
+
+def _load(directory: Path, ask: Callable[[], str] | None) -> tuple[Identity, Ed25519PrivateKey]:
+    """Return the identity in a directory, its link not read yet, and its key."""
+    identity = Identity("", "", "", directory)
+    key_path, cert_path = identity.key_path, identity.cert_path
+    first = "Make an identity with `cohortium identity new`, or name its directory."
+    secret = _read(key_path, private=True, remedy=first)
+    pem = _read(cert_path, private=False, remedy=first).decode("ascii", errors="replace")
     passphrase = None
     if b"BEGIN ENCRYPTED PRIVATE KEY" in secret:
         passphrase = (ask() if ask is not None else "").encode()
@@ -156,58 +205,59 @@ def load_identity(
             remedy="Restore it from your backup, or make a new identity.",
         ) from error
     certificate = parse_certificate(pem, str(cert_path))
-    mine = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    listed = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if not isinstance(key, Ed25519PrivateKey) or mine != listed:
+    if not isinstance(key, Ed25519PrivateKey) or key.public_key() != certificate.public_key():
         raise IdentityFileError(
             f"The key in {key_path} is not the Ed25519 key of the certificate in {cert_path}.",
             remedy="Restore the two files together, or make a new identity.",
         )
+    check_identity_certificate(pem, str(cert_path))
     name = certificate_name(pem)
     check_dates(pem, whose=f"{name} in {cert_path}")
-    return Identity(name, pem, key_path, cert_path, passphrase)
+    return Identity(name, pem, "", directory, passphrase), key
 
 
-def _self_signed(
-    name: str, key: Ed25519PrivateKey, start: datetime.datetime, end: datetime.datetime
-) -> x509.Certificate:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    public = key.public_key()
-    # A leaf, not an authority: whoever steals this key can not sign further certificates. The key
-    # identifiers let OpenSSL tell apart two certificates that bear the same name.
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(public)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(end)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_SIGNATURES_ONLY, critical=True)
-        .add_extension(
-            x509.ExtendedKeyUsage(
-                [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-            ),
-            critical=False,
+def _with_new_link(
+    identity: Identity, key: Ed25519PrivateKey, start: datetime.datetime, days: int
+) -> Identity:
+    """Return the identity with a new link certificate, which no more than outlives it."""
+    end = min(start + _duration(days), certificate_expiry(identity.certificate_pem))
+    link_key = Ed25519PrivateKey.generate()
+    link = link_certificate(identity.name, link_key.public_key(), key, start, end)
+    pem = link.public_bytes(Encoding.PEM)
+    # One file, exchanged at once: certificate and key can not come to differ.
+    content = pem + _encoded(link_key, identity.passphrase)
+    try:
+        _write(identity.link_path, content, 0o600, overwrite=True)
+    except OSError as error:
+        raise _unwritable(identity.directory, error) from error
+    return replace(identity, link_pem=pem.decode("ascii"))
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+def _duration(days: int) -> datetime.timedelta:
+    if not 1 <= days <= _MOST_DAYS:
+        raise ParameterError(
+            f"A certificate can not be valid for {days} days.",
+            remedy=f"Give 1 to {_MOST_DAYS} days.",
         )
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public), critical=False)
-        .sign(key, None)
+    return datetime.timedelta(days=days)
+
+
+def _encoded(key: Ed25519PrivateKey, passphrase: bytes | None) -> bytes:
+    encryption: KeySerializationEncryption = NoEncryption()
+    if passphrase is not None:
+        encryption = BestAvailableEncryption(passphrase)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+
+
+def _unwritable(directory: Path, error: OSError) -> IdentityFileError:
+    return IdentityFileError(
+        f"The identity could not be written in {directory}: {error.strerror or error}.",
+        remedy="Check that the directory is yours and writable.",
     )
-
-
-_SIGNATURES_ONLY = x509.KeyUsage(
-    digital_signature=True,
-    content_commitment=False,
-    key_encipherment=False,
-    data_encipherment=False,
-    key_agreement=False,
-    key_cert_sign=False,
-    crl_sign=False,
-    encipher_only=False,
-    decipher_only=False,
-)
 
 
 def _write(path: Path, content: bytes, mode: int, *, overwrite: bool) -> None:
@@ -222,7 +272,7 @@ def _write(path: Path, content: bytes, mode: int, *, overwrite: bool) -> None:
         target.replace(path)
 
 
-def _read(path: Path, *, private: bool) -> bytes:
+def _read(path: Path, *, private: bool, remedy: str) -> bytes:
     try:
         with path.open("rb") as file:
             # Asked of the open file, so that it can not be exchanged between check and use.
@@ -235,6 +285,5 @@ def _read(path: Path, *, private: bool) -> bytes:
             return file.read(1 << 16)
     except OSError as error:
         raise IdentityFileError(
-            f"{path} can not be read: {error.strerror or error}.",
-            remedy="Make an identity with `cohortium identity new`, or name its directory.",
+            f"{path} can not be read: {error.strerror or error}.", remedy=remedy
         ) from error

@@ -1,7 +1,8 @@
 """TLS 1.3 with the study's certificates pinned at both ends, and failures in plain words.
 
-Only the certificates that the study lists are trusted, so a name is bound to a party by its
-certificate and host names do not count: hospitals sit behind address translation. OpenSSL reports
+The certificates that the study lists are the only authorities, each for the links of one party. A
+peer is the party whose identity issued what it presents; the name in it and host names do not
+count: hospitals sit behind address translation. OpenSSL reports
 failures as codes of its own; this module turns them into what a person can act on.
 """
 
@@ -11,8 +12,10 @@ import socket
 import ssl
 from collections.abc import Iterable, Mapping
 
-from cohortium.errors import CertificateError, IdentityFileError
-from cohortium.net.certificates import certificate_der, certificate_name, fingerprint_of_der
+from cryptography import x509
+
+from cohortium.errors import CertificateError
+from cohortium.net.certificates import fingerprint, is_issued_by
 from cohortium.net.identity import Identity
 
 _NOT_YET_VALID = 9
@@ -51,11 +54,10 @@ def _pinned(
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.maximum_version = ssl.TLSVersion.TLSv1_3
     context.verify_mode = ssl.CERT_REQUIRED
-    # A listed certificate is trusted as it stands, though it is no authority; its dates count.
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
     try:
         # Never None: OpenSSL would ask at the terminal for a passphrase that is missing.
-        context.load_cert_chain(identity.cert_path, identity.key_path, identity.passphrase or b"")
+        context.load_cert_chain(identity.link_path, password=identity.passphrase or b"")
         context.load_verify_locations(cadata="\n".join(certificates))
     except (ssl.SSLError, OSError) as error:
         raise CertificateError(
@@ -66,26 +68,35 @@ def _pinned(
 
 
 def presented_by(tls: ssl.SSLSocket, certificates: Mapping[str, str]) -> str | None:
-    """Return the party whose certificate (name: PEM) the peer proved to hold, None if nobody's."""
-    presented = tls.getpeercert(binary_form=True)
-    owners = (n for n, pem in certificates.items() if certificate_der(pem) == presented)
-    return next(owners, None)
+    """Return the party whose identity (name: PEM) issued what the peer presented, None if none."""
+    return issuer_of(tls.getpeercert(binary_form=True) or b"", certificates)
+
+
+def issuer_of(presented: bytes, certificates: Mapping[str, str]) -> str | None:
+    """Return the party whose identity (name: PEM) signed a certificate (DER), None if none did."""
+    try:
+        link = x509.load_der_x509_certificate(presented)
+    except ValueError:
+        return None
+    return next((name for name, pem in certificates.items() if is_issued_by(link, pem)), None)
 
 
 def check_presented(tls: ssl.SSLSocket, expected: str, certificates: Mapping[str, str]) -> None:
-    """Raise CertificateError, saying whose it is, unless the peer holds ``expected``'s key."""
+    """Raise CertificateError, saying whose it is, unless the peer is ``expected``."""
     actual = presented_by(tls, certificates)
     if actual != expected:
-        shown = fingerprint_of_der(tls.getpeercert(binary_form=True) or b"")
+        whose = (
+            f"{actual}'s (SHA-256 {fingerprint(certificates[actual])})" if actual else "nobody's"
+        )
         raise CertificateError(
             f"At the address of {expected} is {actual or 'a stranger'}: the certificate presented "
-            f"there is {actual or 'nobody'}'s (SHA-256 {shown}).",
+            f"there is {whose}.",
             remedy="Correct the addresses in the study file.",
         )
 
 
 def date_fault(error: ssl.SSLError) -> str | None:
-    """Return 'expired' or 'not valid yet' if that is why we refused a listed certificate."""
+    """Return 'expired' or 'not valid yet' if that is why we refused a certificate of a party."""
     code = getattr(error, "verify_code", None)
     return {_EXPIRED: "expired", _NOT_YET_VALID: "not valid yet"}.get(code or 0)
 
@@ -123,8 +134,8 @@ def plain_reason(error: OSError) -> str:
     return f"it does not speak TLS 1.3 ({(error.reason or 'connection closed').lower()})"
 
 
-def look_at_certificate(address: tuple[str, int], timeout: float = 2.0) -> str:
-    """Return whose certificate a server presents and its fingerprint; '' if it can not be seen.
+def look_at_certificate(address: tuple[str, int], timeout: float = 2.0) -> bytes:
+    """Return the certificate that a server presents, in DER form; empty if it can not be seen.
 
     For error texts only: a refused handshake does not show the certificate, so this looks once
     more, sends nothing and trusts nothing.
@@ -138,13 +149,6 @@ def look_at_certificate(address: tuple[str, int], timeout: float = 2.0) -> str:
             socket.create_connection(address, timeout=timeout) as plain,
             context.wrap_socket(plain) as tls,
         ):
-            der = tls.getpeercert(binary_form=True)
+            return tls.getpeercert(binary_form=True) or b""
     except OSError:
-        return ""
-    if not der:
-        return ""
-    try:
-        name = certificate_name(ssl.DER_cert_to_PEM_cert(der))
-    except IdentityFileError:
-        name = "nobody we know"
-    return f"It presented one that names {name}, SHA-256 {fingerprint_of_der(der)}."
+        return b""

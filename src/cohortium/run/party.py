@@ -26,7 +26,14 @@ from cohortium.learn import Cohort as TrainingRows
 from cohortium.learn import revealed_shapes
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
-from cohortium.net import Identity, Mesh, Peer, connect, fingerprint
+from cohortium.net import (
+    Identity,
+    Mesh,
+    Peer,
+    check_identity_certificate,
+    connect,
+    fingerprint,
+)
 from cohortium.ring import Engine, NumpyEngine, TensorFlowEngine
 from cohortium.run.agreeing import Agreed, agree
 from cohortium.run.audit import AuditLog
@@ -211,12 +218,13 @@ def study_peers(study: Study) -> list[Peer]:
             )
         host, _, port = party.address.rpartition(":")
         try:
-            real = fingerprint(party.certificate)
+            check_identity_certificate(party.certificate)
         except IdentityFileError as error:
             raise StudyError(
-                f"The certificate of {party.name!r} in the study can not be read. {error.what}",
+                f"The certificate of {party.name!r} in the study can not be used. {error.what}",
                 remedy=error.remedy,
             ) from error
+        real = fingerprint(party.certificate)
         if party.fingerprint is not None and party.fingerprint.upper() != real:
             raise StudyError(
                 f"The fingerprint of {party.name!r} in the study is not that of the certificate "

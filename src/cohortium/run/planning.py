@@ -94,5 +94,13 @@ def run_training(
     """Return what the training reveals to this party, by name."""
     if isinstance(plan, PrimalPlan):
         return train_primal(protocol, plan, sizes, owned, disclosures, watcher)
-    choose = study.validation.choose if study.validation is not None else None
-    return train(protocol, plan, sizes, owned, disclosures, watcher, choose=choose)
+    return train(
+        protocol,
+        plan,
+        sizes,
+        owned,
+        disclosures,
+        watcher,
+        choose=study.validation.choose if study.validation is not None else None,
+        minimum_count=study.minimum_counts.get("calibration"),
+    )

@@ -48,10 +48,8 @@ def preflight(
     peers = study_peers(study.study)
     check_identity(study.study, name, identity)
     found.well.append(f"identity: the study lists this site's certificate for {name}")
-    for peer in peers:
-        warning = expiry_warning(peer.certificate_pem)
-        if warning:
-            found.warnings.append(warning)
+    certificates = [identity.link_pem, *(peer.certificate_pem for peer in peers)]
+    found.warnings += filter(None, map(expiry_warning, certificates))
     try:
         own = check_own(study, name, signatures)
         found.well.append("signature: this site has signed the study")

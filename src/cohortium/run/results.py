@@ -26,6 +26,7 @@ from cohortium.run.timeline import Timeline
 from cohortium.study import (
     DisclosureLedger,
     Signature,
+    Study,
     StudyFile,
     save_signatures,
     signatures_path,
@@ -156,9 +157,10 @@ def _metrics(results: Results) -> dict[str, Any]:
         if found.ndim == 1
         else [[round(float(value), 6) for value in pair] for pair in found.T]
         for name, found in results.received.items()
-        if name not in ("model", "bounds")
+        if name not in ("model", "bounds", "calibration")
     }
-    if not values or study.validation is None:
+    counts = results.received.get("calibration")
+    if study.validation is None or (not values and counts is None):
         return {}
     return {
         "format": "cohortium-metrics/1",
@@ -167,6 +169,17 @@ def _metrics(results: Results) -> dict[str, Any]:
         "folds": study.validation.folds,
         "l2": study.model.l2,
         "metrics": values,
+        **({} if counts is None else {"calibration": _calibration(study, counts)}),
+    }
+
+
+def _calibration(study: Study, counts: NDArray[np.float64]) -> dict[str, Any]:
+    """Return the calibration counts (2 × tenths × λ's): for each λ a list by tenth."""
+    negative, positive = counts.round().astype(int)
+    return {
+        "minimum_count": study.minimum_counts.get("calibration"),
+        "negative": negative.T.tolist(),
+        "positive": positive.T.tolist(),
     }
 
 

@@ -2,144 +2,192 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cohortium.errors import StudyError
+from cohortium.study.locating import place
 
 if TYPE_CHECKING:
     from cohortium.study.schema import Study
 
 _LARGEST_PORT = 65535
+# Of what may be revealed, that which consists of counts.
+_COUNTS = ("calibration",)
 
 
-def check_study(study: Study, source: str) -> None:
-    """Raise StudyError where parts of a study contradict each other."""
-    _check_parties(study, source)
-    _check_reveals(study, source)
-    _check_model(study, source)
-    _check_validation(study, source)
+class _Complaints:
+    """Makes the errors about one file: each names the line of the key that it is about."""
+
+    def __init__(self, source: str, text: str) -> None:
+        self._source = source
+        self._text = text
+
+    def about(self, location: Sequence[str | int], what: str, *, remedy: str) -> StudyError:
+        return StudyError(f"{place(self._source, self._text, location)}: {what}", remedy=remedy)
 
 
-def _check_parties(study: Study, source: str) -> None:
+def check_study(study: Study, source: str, text: str) -> None:
+    """Raise StudyError, naming a line of ``text``, where parts of a study contradict each other."""
+    complaints = _Complaints(source, text)
+    _check_parties(study, complaints)
+    _check_reveals(study, complaints)
+    _check_model(study, complaints)
+    _check_validation(study, complaints)
+
+
+def _check_parties(study: Study, complaints: _Complaints) -> None:
     names = [party.name for party in study.party]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise StudyError(
-            f"{source}: the party name {twice[0]!r} is there twice.",
-            remedy="Give each party a name of its own.",
-        )
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise complaints.about(
+                ("party", index, "name"),
+                f"the party name {name!r} is there twice.",
+                remedy="Give each party a name of its own.",
+            )
     dealers, computing = study.with_role("deal"), study.with_role("compute")
+
+    def roles_of(some: Sequence[str]) -> tuple[str, int, str]:
+        """Return where the last of these has its roles; without any, where the first party has."""
+        return "party", names.index(some[-1]) if some else 0, "roles"
+
     if len(dealers) != 1:
-        raise StudyError(
-            f"{source}: {len(dealers)} parties have the role 'deal'.",
+        raise complaints.about(
+            roles_of(dealers),
+            f"{len(dealers)} parties have the role 'deal'.",
             remedy="Give it to exactly one party, which does not compute.",
         )
     if len(computing) < 2:
-        raise StudyError(
-            f"{source}: {len(computing)} parties have the role 'compute'.",
+        raise complaints.about(
+            roles_of(computing),
+            f"{len(computing)} parties have the role 'compute'.",
             remedy="Give it to two or more parties.",
         )
     if dealers[0] in computing:
-        raise StudyError(
-            f"{source}: {dealers[0]!r} deals and computes; it could read every secret.",
+        raise complaints.about(
+            roles_of(dealers),
+            f"{dealers[0]!r} deals and computes; it could read every secret.",
             remedy="Give the role 'deal' to a party that does not compute.",
         )
     if not study.with_role("data"):
-        raise StudyError(
-            f"{source}: no party has the role 'data'.", remedy="Give it to those that own samples."
+        raise complaints.about(
+            roles_of(()),
+            "no party has the role 'data'.",
+            remedy="Give it to those that own samples.",
         )
-    for party in study.party:
+    for index, party in enumerate(study.party):
         if party.address and int(party.address.rpartition(":")[2]) not in range(
             1, _LARGEST_PORT + 1
         ):
-            raise StudyError(
-                f"{source}: the address of {party.name!r}, {party.address!r}, has no valid port.",
+            raise complaints.about(
+                ("party", index, "address"),
+                f"the address of {party.name!r}, {party.address!r}, has no valid port.",
                 remedy=f"Give HOST:PORT with a port from 1 to {_LARGEST_PORT}.",
             )
 
 
-def _check_reveals(study: Study, source: str) -> None:
+def _check_reveals(study: Study, complaints: _Complaints) -> None:
     whats = [reveal.what for reveal in study.reveal]
-    if len(set(whats)) < len(whats):
-        raise StudyError(
-            f"{source}: a [[reveal]] of the same thing is there twice.",
-            remedy="List each thing once, with all its receivers.",
-        )
     roles = {party.name: party.roles for party in study.party}
-    for reveal in study.reveal:
+    for index, reveal in enumerate(study.reveal):
+        if reveal.what in whats[:index]:
+            raise complaints.about(
+                ("reveal", index, "what"),
+                f"a [[reveal]] of the same thing, {reveal.what!r}, is there twice.",
+                remedy="List each thing once, with all its receivers.",
+            )
+        if reveal.minimum_count is not None and reveal.what not in _COUNTS:
+            raise complaints.about(
+                ("reveal", index, "minimum_count"),
+                f"{reveal.what!r} does not consist of counts, so minimum_count can suppress none.",
+                remedy=f"Leave it out there; it is for the [[reveal]] of {', '.join(_COUNTS)}.",
+            )
         for name in reveal.to:
             if name not in roles:
-                raise StudyError(
-                    f"{source}: {reveal.what!r} is revealed to {name!r}, which is no party.",
+                raise complaints.about(
+                    ("reveal", index, "to"),
+                    f"{reveal.what!r} is revealed to {name!r}, which is no party.",
                     remedy=f"Its parties are: {', '.join(roles)}.",
                 )
             if "receive" not in roles[name]:
-                raise StudyError(
-                    f"{source}: {reveal.what!r} is revealed to {name!r}, which does not have the "
-                    "role 'receive'.",
+                raise complaints.about(
+                    ("reveal", index, "to"),
+                    f"{reveal.what!r} is revealed to {name!r}, which does not have the role "
+                    "'receive'.",
                     remedy="Add the role, or take the party out of the [[reveal]].",
                 )
 
 
-def _check_model(study: Study, source: str) -> None:
+def _check_model(study: Study, complaints: _Complaints) -> None:
     model = study.model
     twice = sorted({value for value in model.l2 if model.l2.count(value) > 1})
     if twice:
-        raise StudyError(
-            f"{source}: model.l2 has {twice[0]:g} twice.",
+        raise complaints.about(
+            ("model", "l2"),
+            f"model.l2 has {twice[0]:g} twice.",
             remedy="Each value makes a model of its own: list it once.",
         )
     stepwise = [name for name in ("batch", "learning_rate", "momentum") if getattr(model, name)]
-    dual_only = [
-        name
-        for name, asked in (
-            ("several values of model.l2", len(model.l2) > 1),
-            ("model.class_weight", model.class_weight is not None),
-            (f"model.sigmoid = {model.sigmoid!r}", model.sigmoid != "periodic"),
-            ("[validation]", study.validation is not None),
+    dual_only: list[tuple[tuple[str, ...], str]] = [
+        (location, name)
+        for location, name, asked in (
+            (("model", "l2"), "several values of model.l2", len(model.l2) > 1),
+            (("model", "class_weight"), "model.class_weight", model.class_weight is not None),
+            (
+                ("model", "sigmoid"),
+                f"model.sigmoid = {model.sigmoid!r}",
+                model.sigmoid != "periodic",
+            ),
+            (("validation",), "[validation]", study.validation is not None),
         )
         if asked
     ]
     if stepwise and model.form == "dual":
-        raise StudyError(
-            f"{source}: model.{stepwise[0]} is for the primal, but model.form is 'dual'.",
+        raise complaints.about(
+            ("model", stepwise[0]),
+            f"model.{stepwise[0]} is for the primal, but model.form is 'dual'.",
             remedy="Leave one of them out.",
         )
     if dual_only and (stepwise or model.form == "primal"):
-        raise StudyError(
-            f"{source}: {dual_only[0]} is for the dual alone, but the model is to be trained in "
-            "the primal.",
+        location, name = dual_only[0]
+        raise complaints.about(
+            location,
+            f"{name} is for the dual alone, but the model is to be trained in the primal.",
             remedy="Leave out batch, learning_rate and momentum, and form = 'primal'.",
         )
     if isinstance(model.class_weight, list) and max(model.class_weight) > model.weight_bound:
-        raise StudyError(
-            f"{source}: model.class_weight is larger than model.weight_bound = "
-            f"{model.weight_bound:g}.",
+        raise complaints.about(
+            ("model", "class_weight"),
+            f"model.class_weight is larger than model.weight_bound = {model.weight_bound:g}.",
             remedy="State a larger weight_bound.",
         )
 
 
-def _check_validation(study: Study, source: str) -> None:
-    metrics = [reveal.what for reveal in study.reveal if reveal.what != "model"]
+def _check_validation(study: Study, complaints: _Complaints) -> None:
+    metrics = [index for index, reveal in enumerate(study.reveal) if reveal.what != "model"]
     if study.validation is None:
         if metrics:
-            raise StudyError(
-                f"{source}: {metrics[0]!r} is revealed, but there is no [validation].",
+            raise complaints.about(
+                ("reveal", metrics[0], "what"),
+                f"{study.reveal[metrics[0]].what!r} is revealed, but there is no [validation].",
                 remedy="Add [validation] with folds = 5, say, or take the [[reveal]] out.",
             )
         return
     if study.validation.choose is None and not metrics:
-        raise StudyError(
-            f"{source}: there is a [validation], but nothing of it is revealed or used.",
+        raise complaints.about(
+            ("validation",),
+            "there is a [validation], but nothing of it is revealed or used.",
             remedy="Add a [[reveal]] of a metric, or validation.choose.",
         )
     if study.validation.choose == "auc_bounds":
-        raise StudyError(
-            f"{source}: validation.choose = 'auc_bounds' is two numbers, by which none is best.",
+        raise complaints.about(
+            ("validation", "choose"),
+            "validation.choose = 'auc_bounds' is two numbers, by which none is best.",
             remedy="Choose by another metric.",
         )
     if study.validation.choose is not None and len(study.model.l2) == 1:
-        raise StudyError(
-            f"{source}: validation.choose has one value of model.l2 to choose from.",
+        raise complaints.about(
+            ("validation", "choose"),
+            "validation.choose has one value of model.l2 to choose from.",
             remedy="List several values of l2, or leave choose out.",
         )

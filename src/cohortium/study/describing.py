@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cohortium.study.schema import Study, StudyFile
+from cohortium.study.schema import Reveal, Study, StudyFile
 
 Section = tuple[str, list[str]]
 
@@ -22,8 +22,10 @@ _WHAT = {
     "brier": "the mean Brier score of held-out samples, for each λ",
     "auc": "the area under the ROC curve on held-out samples, for each λ",
     "auc_bounds": "two numbers between which the area under the ROC curve lies, for each λ",
+    "calibration": "how many held-out samples of either class have a predicted probability of 0 to "
+    "10 %, 10 to 20 %, …, for each λ",
 }
-_PARTS_OF_COUNTS = {"accuracy", "balanced_accuracy", "sensitivity", "specificity"}
+_PARTS_OF_COUNTS = {"accuracy", "balanced_accuracy", "sensitivity", "specificity", "calibration"}
 
 
 def describe(file: StudyFile) -> list[Section]:
@@ -79,7 +81,7 @@ def _parties(study: Study) -> list[str]:
 
 def _reveals(study: Study) -> list[str]:
     lines = [
-        f"{', '.join(reveal.to)}: {_name(reveal.what)} – {_WHAT[reveal.what]}."
+        f"{', '.join(reveal.to)}: {_name(reveal.what)} – {_WHAT[reveal.what]}{_suppressed(reveal)}."
         for reveal in study.reveal
     ]
     lines.append(
@@ -87,6 +89,14 @@ def _reveals(study: Study) -> list[str]:
         "If one did not, nothing else is revealed."
     )
     return lines
+
+
+def _suppressed(reveal: Reveal) -> str:
+    if reveal.minimum_count is None:
+        return ""
+    return (
+        f"; where a count is from 1 to {reveal.minimum_count - 1}, both of that tenth are told as 0"
+    )
 
 
 def _public(study: Study) -> list[str]:
@@ -135,7 +145,17 @@ def _risks(study: Study) -> list[str]:
     if _tells_counts(study):
         risks.append(
             "Accuracy, sensitivity and specificity are fractions of small whole numbers: from "
-            "several of them class counts can be worked out."
+            "several of them, or a table of calibration counts, class counts can be worked out."
+        )
+    if "calibration" in revealed and "calibration" not in study.minimum_counts:
+        risks.append(
+            "The calibration counts have no minimum_count: a count of 1 is a single patient's "
+            "outcome."
+        )
+    elif "calibration" in revealed and (len(study.model.l2) > 1 or _tells_more_counts(study)):
+        risks.append(
+            "Suppressed calibration counts can be worked out where class counts are known from "
+            "elsewhere: another λ's table, or a metric."
         )
     dealer = study.with_role("deal")[0]
     if any(dealer in to for to in revealed.values()):
@@ -153,6 +173,10 @@ def _risks(study: Study) -> list[str]:
 
 
 def _tells_counts(study: Study) -> bool:
+    return _tells_more_counts(study) or any(each.what == "calibration" for each in study.reveal)
+
+
+def _tells_more_counts(study: Study) -> bool:
     return len(_PARTS_OF_COUNTS & {reveal.what for reveal in study.reveal}) > 1
 
 

@@ -28,12 +28,14 @@ _SHARE_BYTES = 8
 class Disclosure:
     """One thing that may be revealed and, once it was, when and what.
 
-    ``shape`` is None until sizes are agreed. ``sha256`` is of the revealed numbers, as 64-bit
+    ``shape`` is None until sizes are agreed. Counts below ``minimum_count``, if it is stated, are
+    suppressed before they are revealed. ``sha256`` is of the revealed numbers, as 64-bit
     floats, little-endian, row by row; None at a party that does not receive them.
     """
 
     what: str
     to: tuple[str, ...]
+    minimum_count: int | None = None
     shape: tuple[int, ...] | None = None
     time: str | None = None
     sha256: str | None = None
@@ -41,22 +43,37 @@ class Disclosure:
     def facts(self) -> dict[str, Any]:
         """Return the entry for a record; ``bytes`` is what a computing party sends a receiver."""
         size = None if self.shape is None else _SHARE_BYTES * math.prod(self.shape)
+        suppressed = {} if self.minimum_count is None else {"minimum_count": self.minimum_count}
         return {
             "what": self.what,
             "to": list(self.to),
+            **suppressed,
             "shape": None if self.shape is None else list(self.shape),
             "bytes": size,
             "time": self.time,
             "sha256": self.sha256,
         }
 
+    def line(self) -> str:
+        """Return in words what may be revealed and to whom; its shape once that is fixed."""
+        text = f"Will be revealed to {', '.join(self.to)}: {self.what}"
+        if self.shape:
+            text += f", {_words(self.shape)}"
+        if self.minimum_count is not None:
+            text += f"; counts under {self.minimum_count} are suppressed"
+        return f"{text}."
+
 
 class DisclosureLedger(Ledger):
     """Allows the listed reveals, each in its shape, to just the listed receivers."""
 
-    def __init__(self, allowed: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self,
+        allowed: Mapping[str, Sequence[str]],
+        minimum_counts: Mapping[str, int] | None = None,
+    ) -> None:
         self._entries = {
-            name: Disclosure(name, tuple(sorted(set(receivers))))
+            name: Disclosure(name, tuple(sorted(set(receivers))), (minimum_counts or {}).get(name))
             for name, receivers in allowed.items()
         }
 
@@ -68,7 +85,7 @@ class DisclosureLedger(Ledger):
         """
         allowed: dict[str, Sequence[str]] = {"bounds": study.with_role("compute")}
         allowed.update({reveal.what: reveal.to for reveal in study.reveal})
-        return DisclosureLedger(allowed)
+        return DisclosureLedger(allowed, study.minimum_counts)
 
     @property
     def allowed(self) -> Mapping[str, Sequence[str]]:
@@ -87,11 +104,7 @@ class DisclosureLedger(Ledger):
 
     def lines(self) -> list[str]:
         """Return what may be revealed, and to whom, in words; shapes once they are fixed."""
-        return [
-            f"Will be revealed to {', '.join(entry.to)}: {entry.what}"
-            + (f", {_words(entry.shape)}." if entry.shape else ".")
-            for entry in self._entries.values()
-        ]
+        return [entry.line() for entry in self._entries.values()]
 
     def fix_shapes(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         """State the shape of each entry; until then nothing is allowed."""

@@ -10,6 +10,12 @@ _KEY = re.compile(r"\s*[\"']?([\w-]+)[\"']?\s*[=.]")
 _LONG_TEXT = re.compile(r"\"\"\"|'''")
 
 
+def place(source: str, text: str, location: Sequence[str | int]) -> str:
+    """Return how a message about a location of a file begins: its name, and the line if found."""
+    line = line_of(text, location)
+    return source if line is None else f"{source}: line {line}"
+
+
 def line_of(text: str, location: Sequence[str | int]) -> int | None:
     """Return the line, from 1, of a location such as ("party", 1, "name").
 
@@ -24,6 +30,8 @@ def line_of(text: str, location: Sequence[str | int]) -> int | None:
     for number, line in enumerate(text.splitlines(), 1):
         if quotes:
             quotes = "" if quotes in line else quotes
+            continue
+        if line.lstrip().startswith("#"):
             continue
         header = _HEADER.match(line)
         if header:

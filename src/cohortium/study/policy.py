@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cohortium.data import Cohort
 from cohortium.errors import PolicyError
+from cohortium.study.locating import place
 from cohortium.study.register import RunRegister
 from cohortium.study.schema import Study
 from cohortium.study.wording import explain
@@ -27,8 +28,8 @@ _LARGEST_FILE = 1 << 20
 class SitePolicy(BaseModel):
     """``[policy]``: rules of one site; a rule that is not given does not hold.
 
-    ``maximum_parameters_per_sample`` counts this site's features for each of its samples, and does
-    not hold for a λ of ``unless_l2_at_least`` or above. ``maximum_runs`` is of any row.
+    ``maximum_parameters_per_sample`` is for each sample of this site, and does not hold where every
+    λ is ``unless_l2_at_least`` or above. ``maximum_runs`` is of any row.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -56,15 +57,20 @@ class SitePolicy(BaseModel):
             fewest = min(int((cohort.labels == label).sum()) for label in (0, 1))
             what = "samples of a class"
             _at_least("minimum_samples_per_class", self.minimum_samples_per_class, fewest, what)
-        limit, enough = self.maximum_parameters_per_sample, self.unless_l2_at_least
-        regularised = enough is not None and min(study.model.l2) >= enough
-        if limit is not None and not regularised and len(cohort.features) > limit * samples:
+        limit, parameters = self.maximum_parameters_per_sample, _parameters(cohort)
+        if limit is not None and parameters > limit * samples and not self._regularised(study):
+            enough = self.unless_l2_at_least
+            unless = "" if enough is None else f" unless l2 is {enough:g} or above"
             raise _refused(
                 "maximum_parameters_per_sample",
-                limit,
-                f"there are {len(cohort.features) / samples:.1f} features for each of this site's "
+                f"{limit:g}{unless}",
+                f"the model has {parameters / samples:.1f} parameters for each of this site's "
                 f"samples, and the smallest l2 is {min(study.model.l2):g}",
             )
+
+    def _regularised(self, study: Study) -> bool:
+        enough = self.unless_l2_at_least
+        return enough is not None and min(study.model.l2) >= enough
 
     def check_runs(self, cohort: Cohort, register: RunRegister) -> None:
         """Raise PolicyError if a row of the cohort was in as many runs as are allowed."""
@@ -92,7 +98,7 @@ def load_policy(path: Path) -> SitePolicy:
         if path.stat().st_size > _LARGEST_FILE:
             raise PolicyError(f"{path} is too large for a policy.", remedy="Check the path.")
         text = path.read_bytes().decode("utf-8")
-        return _File.model_validate(tomllib.loads(text)).policy
+        policy = _File.model_validate(tomllib.loads(text)).policy
     except OSError as error:
         raise PolicyError(
             f"The policy {path} can not be read ({error.strerror}).", remedy="Check the path."
@@ -105,6 +111,19 @@ def load_policy(path: Path) -> SitePolicy:
         raise PolicyError(
             explain(error, str(path), _File, text), remedy="Correct the file."
         ) from None
+    if policy.unless_l2_at_least is not None and policy.maximum_parameters_per_sample is None:
+        raise PolicyError(
+            f"{place(str(path), text, ('policy', 'unless_l2_at_least'))}: "
+            "policy.unless_l2_at_least is an exception to maximum_parameters_per_sample, which is "
+            "not there.",
+            remedy="State both, or neither: by itself it would demand nothing.",
+        )
+    return policy
+
+
+def _parameters(cohort: Cohort) -> int:
+    """Return how many numbers a model of a site's features has: their weights, the intercept."""
+    return len(cohort.features) + 1
 
 
 def _listed(rule: str, allowed: list[str] | None, asked: list[str]) -> None:

@@ -117,10 +117,14 @@ class ValidationSection(_Strict):
 
 
 class Reveal(_Strict):
-    """``[[reveal]]``: one thing that becomes readable, and to whom."""
+    """``[[reveal]]``: one thing that becomes readable, and to whom.
 
-    what: Literal["model", Metric]
+    ``minimum_count`` is for what consists of counts: smaller ones are suppressed before the reveal.
+    """
+
+    what: Literal["model", Metric, "calibration"]
     to: Annotated[list[PartyName], Field(min_length=1)]
+    minimum_count: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
 
 
 class Study(_Strict):
@@ -137,6 +141,11 @@ class Study(_Strict):
     def with_role(self, role: Role) -> tuple[str, ...]:
         """Return the names of the parties that have a role, in the file's order."""
         return tuple(party.name for party in self.party if role in party.roles)
+
+    @property
+    def minimum_counts(self) -> dict[str, int]:
+        """Below what the counts of a reveal are suppressed, by its name, where that is stated."""
+        return {each.what: each.minimum_count for each in self.reveal if each.minimum_count}
 
     def named(self, name: str) -> Party:
         """Return a party by name; StudyError if there is none."""
@@ -179,9 +188,10 @@ def load_study(path: Path) -> StudyFile:
 
 def parse_study(text: str, source: str = "the study") -> StudyFile:
     """Return the study that a TOML text describes; errors as for load_study."""
+    # Some editors start a file with a byte order mark; the digest is of the bytes as they are.
+    toml = text.removeprefix("\ufeff")
     try:
-        # Some editors start a file with a byte order mark; the digest is of the bytes as they are.
-        document = tomllib.loads(text.removeprefix("\ufeff"))
+        document = tomllib.loads(toml)
     except tomllib.TOMLDecodeError as error:
         raise StudyError(
             f"{source} is not valid TOML: {error}.", remedy="Correct the line."
@@ -190,7 +200,7 @@ def parse_study(text: str, source: str = "the study") -> StudyFile:
         study = Study.model_validate(document)
     except ValidationError as error:
         raise StudyError(
-            explain(error, source, Study, text), remedy="Correct the study file."
+            explain(error, source, Study, toml), remedy="Correct the study file."
         ) from None
-    check_study(study, source)
+    check_study(study, source, toml)
     return StudyFile(study, text, hashlib.sha256(text.encode()).hexdigest())

@@ -68,7 +68,7 @@ folds = 5                       # 2 to 100
 
 # Everything that becomes readable, and to whom: nothing else does. One entry for each of "model",
 # "accuracy", "balanced_accuracy", "sensitivity", "specificity", "log_loss", "brier", "auc",
-# "auc_bounds".
+# "auc_bounds", "calibration".
 [[reveal]]
 what = "model"
 to = {receivers}
@@ -76,6 +76,12 @@ to = {receivers}
 [[reveal]]
 what = "auc"
 to = {receivers}
+
+# Counts by class and tenth of predicted probability; small ones are suppressed before the reveal.
+#[[reveal]]
+#what = "calibration"
+#to = {receivers}
+#minimum_count = 10             # 2 to 1000000
 """
 
 
