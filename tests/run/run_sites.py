@@ -83,6 +83,7 @@ def study_text(
     iterations: int = 12,
     deadline: float = 20,
     connect_timeout: float = 20,
+    features: str = 'mode = "intersection"',
     extra: Mapping[str, str] | None = None,
 ) -> str:
     """Return a study file; ``extra`` holds further lines of a party's section."""
@@ -102,6 +103,8 @@ def study_text(
             f'label = "{LABEL}"',
             f'positive = "{POSITIVE}"',
             f'negative = "{NEGATIVE}"',
+            "[features]",
+            features,
             "[model]",
             f"l2 = {l2}",
             f"iterations = {iterations}",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cohortium.data import Cohort, features_digest
+from cohortium.data import Cohort, NamingReport, features_digest
 from cohortium.errors import (
     AgreementError,
     CohortiumError,
@@ -40,6 +40,7 @@ def meet(
     cohorts: Mapping[str, Cohort],
     *,
     names_needed: bool = False,
+    mode: str = "intersection",
     instead: Mapping[str, Callable[[Mesh], Any]] | None = None,
 ) -> dict[str, Any]:
     """Return what each party agreed on, or the error that it raised."""
@@ -52,7 +53,9 @@ def meet(
                 outcomes[name] = (
                     own(mesh)
                     if own is not None
-                    else agree(mesh, OWNERS, cohorts.get(name), names_needed=names_needed)
+                    else agree(
+                        mesh, OWNERS, cohorts.get(name), mode=mode, names_needed=names_needed
+                    )
                 )
         except CohortiumError as error:
             outcomes[name] = error
@@ -85,6 +88,50 @@ def test_different_features_are_reduced_to_the_common_ones_everywhere() -> None:
         assert agreed.features == ("b", "c")
         assert agreed.feature_count == 2
         assert "2 features common to all sites." in agreed.lines()
+
+
+def test_names_do_not_travel_unless_the_study_says_so() -> None:
+    for mode in ("same", "list"):
+        outcomes = meet({"north": cohort(["b", "a"]), "south": cohort(["c", "b"])}, mode=mode)
+        for error in outcomes.values():
+            assert isinstance(error, (FeatureError, PeerAbortedError))
+            assert "features are not the same (north has 2, south has 2)" in error.what
+            assert "'c'" not in error.what
+        assert any("mode = 'intersection'" in str(error) for error in outcomes.values())
+
+
+def test_a_union_is_what_any_site_has() -> None:
+    outcomes = meet({"north": cohort(["b", "a"]), "south": cohort(["c", "b"])}, mode="union")
+    for agreed in outcomes.values():
+        assert agreed.features == ("a", "b", "c")
+        assert agreed.lines()[1:] == [
+            "3 features of any site.",
+            "north: 2 features, 1 lacking, imputed ('c').",
+            "south: 2 features, 1 lacking, imputed ('a').",
+        ]
+        assert agreed.alignment()["north"] == {"not at other sites": 0, "lacking here": 1}
+
+
+def test_what_a_site_did_to_its_names_is_told_to_all() -> None:
+    def party(mesh: Mesh, own: Cohort | None) -> Agreed:
+        done = NamingReport(5, renamed=3, repeated=("x", "y"), swapped=0, ambiguous=1)
+        told = done if mesh.name == "south" else None
+        return agree(mesh, OWNERS, own, mode="same", names_needed=False, naming=told)
+
+    own = cohort(["a"])
+    outcomes = meet(
+        {},
+        instead={
+            "north": lambda mesh: party(mesh, own),
+            "south": lambda mesh: party(mesh, own),
+            "uni": lambda mesh: party(mesh, None),
+        },
+    )
+    for agreed in outcomes.values():
+        assert agreed.lines()[-1] == (
+            "south: 3 renamed, 2 left out as their names are not unique, 1 of an open strand."
+        )
+        assert agreed.alignment()["north"] == {}
 
 
 def test_a_receiver_without_data_learns_the_names() -> None:

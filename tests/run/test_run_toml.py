@@ -35,12 +35,20 @@ def test_awkward_texts_come_back(name: str) -> None:
     assert parsed(to_toml(study)).study == study
 
 
-@given(name=TEXTS, label=TEXTS, l2=st.lists(st.floats(0, 1e9), min_size=1, unique=True))
-def test_any_study_comes_back(name: str, label: str, l2: list[float]) -> None:
+@given(
+    name=TEXTS,
+    label=TEXTS,
+    aliases=st.dictionaries(TEXTS, TEXTS, max_size=4),
+    l2=st.lists(st.floats(0, 1e9), min_size=1, unique=True),
+)
+def test_any_study_comes_back(
+    name: str, label: str, aliases: dict[str, str], l2: list[float]
+) -> None:
     study = BASE.model_copy(
         update={
             "study": BASE.study.model_copy(update={"name": name}),
             "data": BASE.data.model_copy(update={"label": label}),
+            "features": BASE.features.model_copy(update={"names": "gene", "aliases": aliases}),
             "model": BASE.model.model_copy(update={"l2": l2}),
         }
     )

@@ -328,10 +328,26 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
             'l2 = [1.0, 2.0]\n[validation]\nfolds = 3\nchoose = "auc_bounds"',
             "line 27: validation.choose = 'auc_bounds' is two numbers, by which none is best",
         ),
+        ('[features]\nmode = "any"', "features.mode = \"any\" should be 'same', 'intersection'"),
+        ('[features]\nmode = "list"', "line 25: features.mode = 'list' and features.list go tog"),
+        ('[features]\nlist = ["a"]', "line 25: features.mode = 'list' and features.list go tog"),
+        (
+            '[features]\nmode = "list"\nlist = ["a", "b", "a"]',
+            "line 26: features.list has 'a' twice",
+        ),
+        (
+            '[features]\nnames = "variant"\naliases = { "a" = "b" }',
+            "line 26: features.aliases are of genes, but features.names is 'variant'",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other(lines: str, told: str) -> None:
     assert told in refused(changed("iterations = 10", f"iterations = 10\n{lines}"))
+
+
+def test_a_union_needs_values_whose_mean_is_0() -> None:
+    union = changed("clip = 8.0", 'clip = 8.0\nstandardise = "none"\n[features]\nmode = "union"')
+    assert "line 23: features.mode = 'union' imputes a feature" in refused(union)
 
 
 def test_a_metric_needs_a_validation() -> None:

@@ -10,10 +10,12 @@ from cohortium.data.alignment import (
     SiteAlignment,
     common_features,
     features_digest,
+    with_features,
 )
 from cohortium.data.cohort import Cohort, concatenate
 from cohortium.data.folds import by_fold, fold_assignment
 from cohortium.data.idash import read_idash
+from cohortium.data.naming import NamingReport, common_names
 from cohortium.data.preparation import (
     Fitted,
     Preparation,
@@ -27,11 +29,13 @@ __all__ = [
     "AlignmentReport",
     "Cohort",
     "Fitted",
+    "NamingReport",
     "Preparation",
     "PreparationReport",
     "SiteAlignment",
     "by_fold",
     "common_features",
+    "common_names",
     "concatenate",
     "features_digest",
     "fit",
@@ -40,4 +44,5 @@ __all__ = [
     "prepare",
     "read_cohort",
     "read_idash",
+    "with_features",
 ]

@@ -124,7 +124,7 @@ class Mesh:
             }
             for array in outgoing.values():
                 check_tensor(label, array.dtype, array.shape)
-            self._send_parcels()
+            self.flush_ahead()
             self._begin(label, outgoing, expected)
             for name, array in outgoing.items():
                 self._links[name].send_tensor(label, array)
@@ -145,7 +145,7 @@ class Mesh:
             return
         parcel = self._outgoing[to]
         if not parcel.has_room(array.nbytes):
-            self._send_parcels()
+            self.flush_ahead()
         parcel.add(label, array)
 
     def receive_ahead(
@@ -159,6 +159,12 @@ class Mesh:
         if not parcel:
             parcel.put(self.exchange_messages("parcel", {}, {sender: PARCEL})[sender])
         return parcel.take(label, known, shape)
+
+    def flush_ahead(self) -> None:
+        """Send now what waits of ``send_ahead``, where nothing else follows for a while."""
+        for name, parcel in self._outgoing.items():
+            if parcel:
+                self.exchange_messages("parcel", {name: parcel.take()}, {})
 
     def exchange_messages(
         self,
@@ -235,7 +241,7 @@ class Mesh:
         try:
             expected = {name: expected_message(label, cap) for name, cap in incoming.items()}
             expected_message(label, 0)
-            self._send_parcels()
+            self.flush_ahead()
             self._begin(label, outgoing, expected)
             for name, payload in outgoing.items():
                 self._links[name].send_message(label, payload)
@@ -244,11 +250,6 @@ class Mesh:
         except CohortiumError as error:
             error.party = self.name
             raise
-
-    def _send_parcels(self) -> None:
-        for name, parcel in self._outgoing.items():
-            if parcel:
-                self.exchange_messages("parcel", {name: parcel.take()}, {})
 
     def _begin(
         self, label: str, outgoing: Mapping[str, object], expected: Mapping[str, Expected]

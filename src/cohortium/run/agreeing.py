@@ -1,7 +1,8 @@
 """What the parties tell each other before anything secret is shared: sizes, classes, features.
 
-Numbers of samples, the names of the two classes and of the features are public to all parties of
-the study; nothing else of the data is. Feature names travel only where the sites' sets differ.
+Numbers of samples and the names of the two classes are public to all parties of the study; nothing
+else of the data is. Feature names travel only where the study says so and the sites' sets differ,
+or to a receiver of the model without data.
 """
 
 from __future__ import annotations
@@ -12,8 +13,14 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cohortium.data import AlignmentReport, Cohort, common_features, features_digest
-from cohortium.errors import AgreementError, FrameError, LabelError
+from cohortium.data import (
+    AlignmentReport,
+    Cohort,
+    NamingReport,
+    common_features,
+    features_digest,
+)
+from cohortium.errors import AgreementError, FeatureError, FrameError, LabelError
 from cohortium.net import Mesh
 
 _SUMMARY_BYTES = 64 << 10
@@ -24,7 +31,8 @@ _NAMES_BYTES = 256 << 20
 class Agreed:
     """The public facts of a run: samples by owner, the common features, the classes.
 
-    ``features`` is None at a party that neither owns data nor had to be told the names.
+    ``features`` is None at a party that neither owns data nor had to be told the names;
+    ``naming`` counts what each owner did to its features' names.
     """
 
     sizes: dict[str, int]
@@ -33,14 +41,30 @@ class Agreed:
     positive: str
     negative: str
     report: AlignmentReport | None
+    naming: dict[str, dict[str, int]]
 
     def lines(self) -> list[str]:
         """Return the facts as sentences, the same at every party."""
         owners = ", ".join(f"{name} {samples:,}" for name, samples in self.sizes.items())
         lines = [f"{sum(self.sizes.values()):,} samples ({owners})."]
         if self.report is not None:
-            return lines + self.report.lines()
-        return [*lines, f"{self.feature_count:,} features, the same at every site."]
+            lines += self.report.lines()
+        else:
+            lines.append(f"{self.feature_count:,} features, the same at every site.")
+        for name, done in self.naming.items():
+            told = ", ".join(f"{count:,} {what}" for what, count in done.items())
+            lines.append(f"{name}: {told}." if told else "")
+        return [line for line in lines if line]
+
+    def alignment(self) -> dict[str, dict[str, int]]:
+        """Return for each owner how many features it left out or lacks, and why: no names."""
+        counts = {name: dict(done) for name, done in self.naming.items()}
+        for site in self.report.sites if self.report is not None else ():
+            counts[site.site] |= {
+                "not at other sites": len(site.dropped),
+                "lacking here": len(site.lacking),
+            }
+        return counts
 
 
 class _Summary(BaseModel):
@@ -51,19 +75,41 @@ class _Summary(BaseModel):
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     positive: str
     negative: str
+    renamed: Annotated[int, Field(ge=0, le=1 << 40)] = 0
+    repeated: Annotated[int, Field(ge=0, le=1 << 40)] = 0
+    swapped: Annotated[int, Field(ge=0, le=1 << 40)] = 0
+    ambiguous: Annotated[int, Field(ge=0, le=1 << 40)] = 0
+
+    def naming(self) -> dict[str, int]:
+        """Return what the site did to its features' names; empty if nothing."""
+        done = {
+            "renamed": self.renamed,
+            "left out as their names are not unique": self.repeated,
+            "turned to the other allele": self.swapped,
+            "of an open strand": self.ambiguous,
+        }
+        return {what: count for what, count in done.items() if count}
 
 
 def agree(
-    mesh: Mesh, owners: tuple[str, ...], cohort: Cohort | None, *, names_needed: bool
+    mesh: Mesh,
+    owners: tuple[str, ...],
+    cohort: Cohort | None,
+    *,
+    mode: str,
+    names_needed: bool,
+    naming: NamingReport | None = None,
 ) -> Agreed:
     """Return the public facts on which all parties agree; two messages from each owner at most.
 
-    ``cohort`` is this party's own where it is a data owner; ``names_needed`` says that somebody
-    without data of its own is to know the features' names. Raises FeatureError where the sites
-    have no feature in common, AgreementError where their classes are named differently, and
-    FrameError where a party's message is not what it should be.
+    ``cohort`` is this party's own where it is a data owner, with what ``naming`` tells of its
+    names; ``mode`` is the study's, how features are aligned; ``names_needed`` says that somebody
+    without data of its own is to know the features' names. Raises FeatureError where the sites'
+    features differ and the study does not say that names may be told, or they have none in
+    common; AgreementError where their classes are named differently; FrameError where a party's
+    message is not what it should be.
     """
-    mine = None if cohort is None else _summary(cohort)
+    mine = None if cohort is None else _summary(cohort, naming)
     sent = b"" if mine is None else mine.model_dump_json().encode()
     received = _broadcast(mesh, "cohort summary", owners, sent, _SUMMARY_BYTES)
     summaries = {name: _parse_summary(name, text, mesh) for name, text in received.items()}
@@ -73,9 +119,19 @@ def agree(
     first = summaries[owners[0]]
     _check_classes(summaries, mesh)
     sizes = {name: summary.samples for name, summary in summaries.items()}
-    if not names_needed and len({summary.digest for summary in summaries.values()}) == 1:
+    notes = {name: summary.naming() for name, summary in summaries.items()}
+    same = len({summary.digest for summary in summaries.values()}) == 1
+    if not same and mode in ("same", "list"):
+        counts = ", ".join(f"{name} has {each.features:,}" for name, each in summaries.items())
+        raise FeatureError(
+            f"The sites' features are not the same ({counts}).",
+            remedy="Use the same features everywhere, or say mode = 'intersection' or 'union' in "
+            "the study's [features]: then the sites tell each other the names of theirs.",
+            party=mesh.name,
+        )
+    if same and not names_needed:
         names = None if cohort is None else tuple(sorted(cohort.features))
-        return Agreed(sizes, names, first.features, first.positive, first.negative, None)
+        return Agreed(sizes, names, first.features, first.positive, first.negative, None, notes)
     own = b"" if cohort is None else json.dumps(list(cohort.features)).encode()
     lists = {
         name: _parse_names(name, text, summaries[name], mesh)
@@ -83,11 +139,11 @@ def agree(
     }
     if cohort is not None:
         lists[mesh.name] = cohort.features
-    common, report = common_features({name: lists[name] for name in owners})
-    return Agreed(sizes, common, len(common), first.positive, first.negative, report)
+    common, report = common_features({name: lists[name] for name in owners}, union=mode == "union")
+    return Agreed(sizes, common, len(common), first.positive, first.negative, report, notes)
 
 
-def _summary(cohort: Cohort) -> _Summary:
+def _summary(cohort: Cohort, naming: NamingReport | None) -> _Summary:
     if cohort.labels is None or cohort.positive is None or cohort.negative is None:
         raise LabelError(
             f"{cohort.source} has no labels.",
@@ -99,6 +155,10 @@ def _summary(cohort: Cohort) -> _Summary:
         digest=features_digest(cohort.features),
         positive=cohort.positive,
         negative=cohort.negative,
+        renamed=0 if naming is None else naming.renamed,
+        repeated=0 if naming is None else len(naming.repeated),
+        swapped=0 if naming is None else naming.swapped,
+        ambiguous=0 if naming is None else naming.ambiguous,
     )
 
 

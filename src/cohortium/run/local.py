@@ -185,10 +185,15 @@ def to_toml(study: Study) -> str:
     for section, content in study.model_dump(exclude_none=True).items():
         for table in content if isinstance(content, list) else [content]:
             lines.append(f"[[{section}]]" if isinstance(content, list) else f"[{section}]")
-            lines += [
-                f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()
-            ]
+            lines += [f"{key} = {_toml_value(value)}" for key, value in table.items()]
     return "\n".join(lines).replace("\x7f", "\\u007f") + "\n"
+
+
+def _toml_value(value: object) -> str:
+    if isinstance(value, dict):
+        pairs = (f"{_toml_value(key)} = {_toml_value(each)}" for key, each in value.items())
+        return "{" + ", ".join(pairs) + "}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _start(

@@ -13,7 +13,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cohortium.data import Cohort, Preparation, by_fold, prepare
+from cohortium.data import (
+    Cohort,
+    NamingReport,
+    Preparation,
+    by_fold,
+    common_names,
+    prepare,
+    with_features,
+)
 from cohortium.errors import (
     CertificateError,
     CohortiumError,
@@ -121,7 +129,7 @@ def _run(
     certificates = {peer.name: peer.certificate_pem for peer in peers}
     timeline = Timeline(tell, study.model.iterations)
     timeline.phase("prepare")
-    cohort = _prepared(setup, tell)
+    cohort, naming = _prepared(setup, tell)
     if setup.cohort is not None and setup.policy is not None:
         setup.policy.check_data(study, setup.cohort)
         if setup.register is not None:
@@ -146,7 +154,14 @@ def _run(
         signatures = collect(mesh, setup.study, signatures)
         write_agreement(setup.output, setup.study, signatures.values())
         owners, receivers = study.with_role("data"), ledger.receivers("model")
-        agreed = agree(mesh, owners, cohort, names_needed=not set(receivers) <= set(owners))
+        agreed = agree(
+            mesh,
+            owners,
+            cohort,
+            mode=study.features.mode,
+            names_needed=not set(receivers) <= set(owners),
+            naming=naming,
+        )
         for line in agreed.lines():
             tell({"event": "note", "text": line, "public": True})
         plan, form = make_plan(study, agreed.sizes, agreed.feature_count)
@@ -249,10 +264,13 @@ def make_engine(name: str) -> Engine:
     raise ParameterError(f"There is no engine {name!r}.", remedy="Choose 'numpy' or 'tensorflow'.")
 
 
-def _prepared(setup: PartySetup, tell: Callable[[Event], None]) -> Cohort | None:
+def _prepared(
+    setup: PartySetup, tell: Callable[[Event], None]
+) -> tuple[Cohort | None, NamingReport | None]:
     """Return this party's prepared cohort; all errors about its data come before it connects.
 
-    Their texts may quote the data, so they must not reach the other parties.
+    With it, what was done to its features' names. The errors' texts may quote the data, so they
+    must not reach the other parties.
     """
     owns = setup.name in setup.study.study.with_role("data")
     if not owns:
@@ -261,7 +279,7 @@ def _prepared(setup: PartySetup, tell: Callable[[Event], None]) -> Cohort | None
                 f"{setup.name!r} does not have the role 'data', but data were given for it.",
                 remedy="Leave the data out, or change the study at every site.",
             )
-        return None
+        return None, None
     if setup.cohort is None:
         raise StudyError(
             f"{setup.name!r} has the role 'data', but no data were given.",
@@ -273,11 +291,16 @@ def _prepared(setup: PartySetup, tell: Callable[[Event], None]) -> Cohort | None
             remedy="Name the label's column in the study file ([data] label), or give a label "
             "file: --data FILE,labels=LABELFILE.",
         )
-    cohort, report = prepare(setup.cohort, preparation_of(setup.study.study))
-    for line in (*cohort.notes, *report.lines()):
+    study = setup.study.study
+    named, naming = common_names(setup.cohort, study.features.names, study.features.aliases)
+    if study.features.list is not None:
+        named = named.select_features(study.features.list)
+    cohort, report = prepare(named, preparation_of(study))
+    for line in (*cohort.notes, *naming.lines(), *report.lines()):
         tell({"event": "note", "text": line})
-    validation = setup.study.study.validation
-    return cohort if validation is None else by_fold(cohort, validation.folds)
+    if study.validation is not None:
+        cohort = by_fold(cohort, study.validation.folds)
+    return cohort, naming
 
 
 def check_identity(study: Study, name: str, identity: Identity) -> None:
@@ -305,7 +328,7 @@ def _train(
 ) -> dict[str, NDArray[np.float64]]:
     owned: dict[str, TrainingRows] = {}
     if cohort is not None and agreed.features is not None and cohort.labels is not None:
-        aligned = cohort.select_features(agreed.features)
+        aligned = with_features(cohort, agreed.features)
         owned[setup.name] = (aligned.values, cohort.labels)
     # A traced program runs after it was written down, and a party that holds no share runs through
     # it at once and waits: their phases would tell nothing.

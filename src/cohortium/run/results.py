@@ -131,7 +131,7 @@ def _write_models(output: Path, results: Results) -> list[Path]:
             float(weights[-1, column]),
             agreed.positive,
             agreed.negative,
-            preparation=study.preparation.model_dump(),
+            preparation={**study.preparation.model_dump(), "names": study.features.names},
             training={
                 "study": study.study.name,
                 "study_digest": results.study.digest,
@@ -195,6 +195,7 @@ def _record(results: Results) -> dict[str, Any]:
         "session": results.mesh.session_id.hex(),
         "samples": results.agreed.sizes,
         "features": results.agreed.feature_count,
+        "alignment": results.agreed.alignment(),
         "form": results.form,
         "plan": results.plan.lines(),
         "seconds": {name: round(value, 4) for name, value in results.timeline.seconds.items()},

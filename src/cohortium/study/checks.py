@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from cohortium.errors import StudyError
@@ -31,6 +32,7 @@ def check_study(study: Study, source: str, text: str) -> None:
     """Raise StudyError, naming a line of ``text``, where parts of a study contradict each other."""
     complaints = _Complaints(source, text)
     _check_parties(study, complaints)
+    _check_features(study, complaints)
     _check_reveals(study, complaints)
     _check_model(study, complaints)
     _check_validation(study, complaints)
@@ -84,6 +86,37 @@ def _check_parties(study: Study, complaints: _Complaints) -> None:
                 f"the address of {party.name!r}, {party.address!r}, has no valid port.",
                 remedy=f"Give HOST:PORT with a port from 1 to {_LARGEST_PORT}.",
             )
+
+
+def _check_features(study: Study, complaints: _Complaints) -> None:
+    features = study.features
+    if (features.list is None) == (features.mode == "list"):
+        raise complaints.about(
+            ("features", "mode" if features.list is None else "list"),
+            "features.mode = 'list' and features.list go together.",
+            remedy="Give both, or leave out the list.",
+        )
+    listed = sorted(features.list or ())
+    twice = [name for name, following in pairwise(listed) if name == following]
+    if twice:
+        raise complaints.about(
+            ("features", "list"),
+            f"features.list has {twice[0]!r} twice.",
+            remedy="List each feature once.",
+        )
+    if features.aliases and features.names != "gene":
+        raise complaints.about(
+            ("features", "aliases"),
+            f"features.aliases are of genes, but features.names is {features.names!r}.",
+            remedy="Say names = 'gene', or leave out the aliases.",
+        )
+    if features.mode == "union" and study.preparation.standardise != "site":
+        raise complaints.about(
+            ("features", "mode"),
+            "features.mode = 'union' imputes a feature that a site lacks by 0, which is its mean "
+            "only where each site standardises.",
+            remedy="Say standardise = 'site' in [preparation], or mode = 'intersection'.",
+        )
 
 
 def _check_reveals(study: Study, complaints: _Complaints) -> None:

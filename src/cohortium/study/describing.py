@@ -25,6 +25,18 @@ _WHAT = {
     "calibration": "how many held-out samples of either class have a predicted probability of 0 to "
     "10 %, 10 to 20 %, …, for each λ",
 }
+_FEATURES = {
+    "same": "All sites must have the same features",
+    "intersection": "Features are those that every site has",
+    "union": "Features are those that any site has; where a site lacks one, it counts as its mean",
+    "list": "Features are those that the study lists",
+}
+_FORMS = {
+    "exact": ", named exactly alike.",
+    "gene": ", with genes' names in upper case, without Ensembl versions, and by the study's "
+    "aliases.",
+    "variant": ", with variants' alleles and strands put in one order at each site.",
+}
 _PARTS_OF_COUNTS = {"accuracy", "balanced_accuracy", "sensitivity", "specificity", "calibration"}
 
 
@@ -55,6 +67,7 @@ def _work(study: Study) -> list[str]:
         + (", standardises each feature by its own mean and deviation" * _standardised(study))
         + f" and clips what exceeds {study.preparation.clip:g}, before anything leaves it.",
     ]
+    lines.append(_FEATURES[study.features.mode] + _FORMS[study.features.names])
     if model.class_weight == "balanced":
         lines.append("Classes are weighted by their counts, which stay secret.")
     if study.validation is not None:
@@ -102,14 +115,25 @@ def _suppressed(reveal: Reveal) -> str:
 def _public(study: Study) -> list[str]:
     lines = [
         "The number of samples of each data owner, and how many features it has.",
-        "The names of the two classes. The names of all features, if the sites' lists differ or a "
-        "receiver of the model owns no samples.",
+        f"The names of the two classes. {_names(study)}",
         "Who sends how many bytes when: these depend on sizes only, never on values.",
         "The software's version, and the certificates and signatures of all.",
     ]
     if study.validation is not None:
         lines.insert(1, "The number of samples of each fold, by owner.")
     return lines
+
+
+def _names(study: Study) -> str:
+    """Return who tells whom the names of features."""
+    owners, mode = set(study.with_role("data")), study.features.mode
+    if mode == "list":
+        return "Names of features are those in the study; none are sent."
+    if any(reveal.what == "model" and not set(reveal.to) <= owners for reveal in study.reveal):
+        return "The names of all features, as a receiver of the model owns no samples."
+    if mode == "same":
+        return "That all sites have the same features, by a digest; no names are sent."
+    return "The names of all features, where the sites' lists differ."
 
 
 def _secret(study: Study) -> list[str]:

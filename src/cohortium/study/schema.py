@@ -39,6 +39,8 @@ Metric = Literal[
 ClassWeights = Annotated[
     list[Annotated[float, Field(ge=0, le=1000)]], Field(min_length=2, max_length=2)
 ]
+FeatureName = Annotated[str, Field(min_length=1, max_length=1000)]
+FeatureList = Annotated[list[FeatureName], Field(min_length=1)]
 Lambda = Annotated[float, Field(ge=0, le=1e9)]
 _LARGEST_FILE = 16 << 20
 
@@ -73,6 +75,19 @@ class DataSection(_Strict):
     negative: str | None = None
     orientation: Literal["samples_in_rows", "genes_in_rows"] | None = None
     missing_label: Literal["error", "drop"] = "error"
+
+
+class FeaturesSection(_Strict):
+    """``[features]``: the form of the features' names, and which features are trained on.
+
+    ``mode`` "same": every site has the same ones, so that no names travel; "list": those of
+    ``list``, which every site has; "intersection", "union": the sites tell each other their names.
+    """
+
+    names: Literal["exact", "gene", "variant"] = "exact"
+    mode: Literal["same", "intersection", "union", "list"] = "same"
+    list: FeatureList | None = None
+    aliases: dict[FeatureName, FeatureName] = {}
 
 
 class PreparationSection(_Strict):
@@ -133,6 +148,7 @@ class Study(_Strict):
     study: StudySection
     party: Annotated[list[Party], Field(min_length=3)]
     data: DataSection = DataSection()
+    features: FeaturesSection = FeaturesSection()
     preparation: PreparationSection = PreparationSection()
     model: ModelSection = ModelSection()
     validation: ValidationSection | None = None

@@ -42,6 +42,15 @@ negative = "no"
 #orientation = "samples_in_rows"   # or "genes_in_rows"; found out where it is not given
 #missing_label = "error"        # or "drop": leave out samples without a label
 
+# Which features are trained on. "intersection" (what all sites have) and "union" (what any has;
+# 0, the mean, at a site that lacks it) let the sites tell each other the names of their features.
+[features]
+#names = "exact"                # or "gene": upper case, Ensembl versions off; or "variant":
+                                # chromosome:position:ref:alt, alleles and strands put in one order
+mode = "same"                   # "same": all sites have the same; "intersection", "union"; "list"
+#list = ["TP53", "ESR1"]        # of mode = "list": every site must have them
+#aliases = {{ "HER2" = "ERBB2" }} # of names = "gene"
+
 [preparation]
 #impute = "site-mean"           # missing values, by each site's own mean
 #standardise = "site"           # by each site's own mean and deviation; or "none"

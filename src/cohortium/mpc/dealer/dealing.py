@@ -296,6 +296,7 @@ class Dealer(Protocol):
         self._ledger.authorise(name, receivers, shape)
         self._reveals.claim(name)
         self._channel.step()
+        self._channel.flush()
         if self._mesh.name not in receivers:
             return None
         total = receive_reveal(self._mesh, self._roles, self._engine, name, shape)

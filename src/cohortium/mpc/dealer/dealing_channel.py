@@ -98,6 +98,15 @@ class DealingChannel:
 
         self._engine.call(transfer, [array], (1,))
 
+    def flush(self) -> None:
+        """Send all that was dealt: a program that ends here must not leave the others waiting."""
+
+        def send() -> NDArray[np.int64]:
+            self._mesh.flush_ahead()
+            return np.zeros(1, np.int64)
+
+        self._engine.call(send, [], (1,))
+
     def step(self) -> int:
         """Return the next step's number; the computing parties count an opening as one."""
         self._step += 1
