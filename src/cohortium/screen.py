@@ -20,6 +20,7 @@ from rich.text import Text
 
 from cohortium.errors import CohortiumError
 from cohortium.run.demo import DemoResult
+from cohortium.run.forecast import Forecast
 from cohortium.run.preflight import Preflight
 from cohortium.run.verifying import Verdict
 from cohortium.study import StudyFile
@@ -249,6 +250,33 @@ def show_preflight(console: Console, found: Preflight) -> None:
             f"{round(found.ahead[peer], 1) + 0.0:+.1f} s",
         )
     console.print(table)
+    if found.forecast is not None:
+        _show_forecast(console, found.forecast)
+
+
+def _show_forecast(console: Console, forecast: Forecast) -> None:
+    """Print what the run will take by phase, and what will go over each link."""
+    table = Table(title="Forecast", title_justify="left", show_footer=True)
+    table.add_column("", footer="in all")
+    table.add_column("rounds", footer=f"{forecast.rounds:,}", justify="right")
+    table.add_column("MB sent", footer=f"{forecast.sent / 1e6:,.1f}", justify="right")
+    table.add_column("seconds", footer=f"{forecast.seconds:,.2f}", justify="right")
+    for name, phase in forecast.phases.items():
+        table.add_row(
+            name,
+            f"{phase.rounds:,.0f}",
+            f"{sum(phase.sent.values()) / 1e6:,.1f}",
+            f"{phase.seconds:,.2f}",
+        )
+    console.print(table)
+    console.print(
+        f"From a rehearsal of {forecast.rehearsed} of {forecast.iterations} iterations on made-up "
+        "rows. Reading and preparing the data, and waiting for each other, come on top.",
+        highlight=False,
+    )
+    for (sender, receiver), sent in forecast.links.items():
+        if sent:
+            console.print(f"{sender} to {receiver}: {sent / 1e6:,.1f} MB", highlight=False)
 
 
 def show_verdict(console: Console, verdict: Verdict) -> None:

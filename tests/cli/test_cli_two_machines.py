@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -120,7 +121,16 @@ def test_the_tutorial_on_three_machines(machines: Machines, tmp_path: Path) -> N
         (site.home / "study.toml").write_text(text)
         assert "does not collude with" in site.run("study", "check", "study.toml")
         site.run("study", "sign", "study.toml", "--as", name)
-    checks = {name: site.start("check", "study.toml", "--as", name) for name, site in sites.items()}
+    sizes = {"north": (24, 30), "south": (20, 31)}
+    stated = {
+        name: ["--samples", str(samples), "--features", str(features)]
+        for name, (samples, features) in sizes.items()
+    }
+    checks = {
+        name: site.start("check", "study.toml", "--as", name, *stated.get(name, []))
+        for name, site in sites.items()
+    }
+    forecasts = {}
     for name, process in checks.items():
         out, err = process.communicate(timeout=100)
         assert process.returncode == 0, err
@@ -131,7 +141,8 @@ def test_the_tutorial_on_three_machines(machines: Machines, tmp_path: Path) -> N
         for _, sending, receiving in speeds:
             assert 25 < int(sending) < 100, out
             assert 25 < int(receiving) < 100, out
-        assert out.count("ok ") == 6, (name, out)
+        assert out.count("ok ") == 8, (name, out)
+        forecasts[name] = re.search(r"in all\D+([\d,]+)\D+([\d.]+)\D+([\d.]+)", out)
     # Of no concern to the others: their study file and its signatures stay as they are.
     assert "no study file changes" in sites["south"].run("identity", "renew")
     started = {
@@ -146,6 +157,13 @@ def test_the_tutorial_on_three_machines(machines: Machines, tmp_path: Path) -> N
     weights = twin(parsed(text), data)[:, 0]
     for name, site in sites.items():
         run = site.home / "cohortium-run"
+        forecast, record = forecasts[name], json.loads((run / "record.json").read_text())
+        assert forecast is not None
+        if "compute" in TWO_SITES[name]:
+            assert int(forecast[1]) == record["rounds"]
+            seconds = sum(list(record["seconds"].values())[3:])
+            # How fast a shared machine is at either time is luck.
+            assert 0.2 < seconds / float(forecast[3]) < 5
         assert "intact" in site.run("audit", "verify", "cohortium-run")
         verdict = verify_run(run)
         assert verdict.finished

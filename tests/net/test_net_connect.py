@@ -243,6 +243,26 @@ def test_agreements_that_differ(study):
         assert "study digest" not in error.what
 
 
+def test_who_is_patient_names_all_that_are_wrong(study, tmp_path):
+    """carol dials both: alice runs another version, at bob's address is a certificate not listed."""
+    false = identity(tmp_path, "bob", 0, 3)
+    study.change("carol", "bob", certificate_pem=false.certificate_pem)
+    changed = {"agreement": {**AGREEMENT, "version": "0.2.0"}, "patient": True}
+    same = {"patient": True, "connect_timeout": 2.0}
+    results = study.run(options={"alice": changed | same, "bob": same, "carol": same})
+    found = str(results["carol"])
+    assert "'0.2.0'" in found
+    assert "bob" in found
+    assert "certificate" in found
+    assert "could not be reached" not in found
+    # Who is not patient stops at the first.
+    study = Study([site.identity for site in study.sites.values()])
+    study.change("carol", "bob", certificate_pem=false.certificate_pem)
+    other = {"agreement": {**AGREEMENT, "version": "0.2.0"}}
+    hasty = str(study.run(options={"alice": other})["carol"])
+    assert ("'0.2.0'" in hasty) != ("certificate at the address" in hasty)
+
+
 def test_the_order_of_parties_must_be_the_same(study):
     study.peers["carol"] = study.peers["carol"][::-1]
     results = study.run(options={n: {"connect_timeout": 0.6} for n in study.sites})

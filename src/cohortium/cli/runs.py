@@ -155,10 +155,22 @@ def check(
     listen: Annotated[
         str | None, typer.Option(help="This computer's own address to listen at, as for join.")
     ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many samples this site will bring: for a forecast."),
+    ] = None,
+    features: Annotated[
+        int | None, typer.Option(min=1, help="How many features they have: for a forecast.")
+    ] = None,
 ) -> None:
-    """Try a study's links, run by all parties at about the same time; touches no data."""
+    """Try a study's links, run by all parties at about the same time; touches no data.
+
+    With --samples and --features of every data owner a rehearsal on made-up rows tells how many
+    rounds, bytes and minutes the study will take.
+    """
     from cohortium.net import load_identity
     from cohortium.run.preflight import preflight
+    from cohortium.run.rehearsal import StatedSize
     from cohortium.screen import show_preflight
     from cohortium.study import load_signatures, load_study, signatures_path
 
@@ -167,7 +179,18 @@ def check(
     loaded.study.named(name)
     key = load_identity(identity.expanduser(), ask_passphrase)
     signatures = load_signatures(signatures_path(study))
-    found = preflight(loaded, name, key, signatures, out, connect_timeout=wait, listen_host=listen)
+    if (samples is None) != (features is None):
+        raise typer.BadParameter("--samples and --features go together.")
+    found = preflight(
+        loaded,
+        name,
+        key,
+        signatures,
+        out,
+        connect_timeout=wait,
+        listen_host=listen,
+        size=None if samples is None or features is None else StatedSize(samples, features),
+    )
     show_preflight(console, found)
     if found.problems:
         sys.exit(7)

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from cohortium.learn.dual_plan import INTERCEPT_EXPONENT, DualPlan
+from cohortium.learn.dual_plan import CHECK_EVERY, INTERCEPT_EXPONENT, DualPlan
 from cohortium.mpc import (
     InputRequest,
     SecretTensor,
@@ -33,7 +33,6 @@ Cohort: TypeAlias = tuple[NDArray[np.float64], NDArray[np.int64] | NDArray[np.fl
 WeightedCohort: TypeAlias = tuple[
     NDArray[np.float64], NDArray[np.int64] | NDArray[np.float64], NDArray[np.float64]
 ]
-_CHECK_EVERY = 10
 
 
 class SharedRows(NamedTuple):
@@ -117,7 +116,7 @@ def fit_dual(
             on_iteration(t)
         point, intercept = past.combined(schedule.points[t][:t], schedule.intercept_points[t][:t])
         logits = past.logits(point, intercept)
-        if t % _CHECK_EVERY == 0:
+        if t % CHECK_EVERY == 0:
             earlier.append(logits)
         past.add(_residuals(logits, wide, plan))
     if on_iteration is not None:

@@ -8,7 +8,7 @@ coefficients get enough to resolve the smallest one, the Gram matrix the rest.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,8 @@ _SAMPLE_WEIGHT_BITS = 16
 # what all real features contribute to the Gram matrix's diagonal, so it is learned as fast as they
 # are. It is not penalised.
 INTERCEPT_EXPONENT = -3
+# The logits of every so many iterations are checked against their bound, and the last ones.
+CHECK_EVERY = 10
 # Balanced weights make the Gram matrix's trace n·features on average over both classes, if the
 # rows of one class are as long as those of the other; half as much again is room for a difference.
 _BALANCED_ROOM = 1.5
@@ -77,6 +79,11 @@ class DualPlan:
         return len(self.schedule.points)
 
     @property
+    def checked(self) -> int:
+        """How many iterations' logits are checked against their bound."""
+        return 1 + (self.iterations - 1) // CHECK_EVERY
+
+    @property
     def columns(self) -> int:
         """How many models are trained together."""
         return int(self.schedule.final.shape[1])
@@ -85,6 +92,10 @@ class DualPlan:
     def models(self) -> int:
         """How many of them are trained on all samples: one for each λ."""
         return len(self.parameters.l2)
+
+    def shortened(self, iterations: int) -> DualPlan:
+        """Return the same plan, of the first so many iterations: what each costs is unchanged."""
+        return replace(self, schedule=self.schedule.first(iterations))
 
     def lines(self) -> list[str]:
         """Return the plan in words."""

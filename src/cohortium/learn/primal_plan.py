@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +90,10 @@ class PrimalPlan:
         """Network rounds of all steps: the first has public weights, the last rescales them."""
         steps = self.parameters.steps
         return 3 * steps if self.adds else 4 * steps - 1
+
+    def shortened(self, steps: int) -> PrimalPlan:
+        """Return the same plan, of so many steps."""
+        return replace(self, parameters=replace(self.parameters, steps=steps))
 
     def start(self, step: int) -> int:
         """Return the first row of a step's batch."""

@@ -32,6 +32,16 @@ class Schedule:
     intercept_points: NDArray[np.float64]
     intercept_final: NDArray[np.float64]
 
+    def first(self, iterations: int) -> Schedule:
+        """Return the part that combines the first so many residuals."""
+        part = slice(iterations)
+        return Schedule(
+            self.points[part, part],
+            self.final[part],
+            self.intercept_points[part, part],
+            self.intercept_final[part],
+        )
+
 
 def nesterov(
     iterations: int,

@@ -41,13 +41,14 @@ def connect(
     deadline: float | None = DEFAULT_DEADLINE,
     listen_socket: socket.socket | None = None,
     listen_host: str | None = None,
+    patient: bool = False,
 ) -> Mesh:
     """Connect party ``me`` to all other ``peers``; return the mesh when all have met all.
 
     ``peers`` holds all parties, ``me`` too, in the same order everywhere. ``agreement`` must be
     equal at all parties. ``listen_socket`` is a bound socket to listen at, closed before this
     returns; without it ``listen_host``, or the host that ``peers`` gives for ``me``, is bound.
-    ``deadline`` is the mesh's.
+    ``deadline`` is the mesh's. ``patient``: go on where one party is wrong, to find all that are.
 
     Errors: ParameterError for arguments that do not fit together; ConnectError naming who is
     missing after ``connect_timeout`` seconds; CertificateError, AgreementError, FrameError,
@@ -58,13 +59,16 @@ def connect(
     try:
         _check_peers(identity, peers, me)
         end = time.monotonic() + connect_timeout
-        meeting = Meeting(identity, peers, agreement, end)
+        meeting = Meeting(identity, peers, agreement, end, patient=patient)
         if meeting.later:
             host = listen_host or _one(peers, me).host
             listener = listener or addresses.bind(host, _one(peers, me).port)
             listener.listen(128)
             listener.setblocking(False)
-        if not meeting.run(listener):
+        complete = meeting.run(listener)
+        if meeting.wrong:
+            raise _all_wrong(meeting, None if complete else _missing(meeting, listener))
+        if not complete:
             raise _missing(meeting, listener)
         session = session_id(meeting.nonces)
         for link in meeting.ready.values():
@@ -102,18 +106,27 @@ def _start_together(mesh: Mesh, end: float) -> None:
         ) from error
 
 
+def _all_wrong(meeting: Meeting, missing: ConnectError | None) -> CohortiumError:
+    """Return one error for all parties that are wrong or missing, of the first one's kind."""
+    errors = [*meeting.wrong.values(), *([missing] if missing is not None else [])]
+    if len(errors) == 1:
+        return errors[0]
+    whats, remedies = [each.what for each in errors], [each.remedy for each in errors]
+    return type(errors[0])(" ".join(dict.fromkeys(whats)), remedy=" ".join(dict.fromkeys(remedies)))
+
+
 def _missing(meeting: Meeting, listener: socket.socket | None) -> ConnectError:
     where = addresses.show(listener.getsockname()) if listener is not None else ""
     lines = [
         f"{peer.name} could not be reached at {peer.host}:{peer.port} "
         f"({meeting.reasons.get(peer.name, 'no answer')})"
         for peer in meeting.earlier
-        if peer.name not in meeting.ready
+        if peer.name not in meeting.ready and peer.name not in meeting.wrong
     ]
     lines += [
         f"{peer.name} never dialled us at {where}"
         for peer in meeting.later
-        if peer.name not in meeting.ready
+        if peer.name not in meeting.ready and peer.name not in meeting.wrong
     ]
     text = "; ".join(lines)
     if meeting.dropped:

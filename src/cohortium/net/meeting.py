@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from cohortium.errors import (
     AgreementError,
     CertificateError,
+    CohortiumError,
     ConnectError,
     PeerLostError,
 )
@@ -43,17 +44,26 @@ class Meeting:
 
     ``links`` are those to parties that proved who they are: they are told if the meeting fails.
     ``ready`` are those that have greeted us and agree. ``nonces`` is what the greetings brought.
-    ``dropped`` says who else called, ``reasons`` why a party could not be reached so far.
+    ``dropped`` says who else called, ``reasons`` why a party could not be reached so far. A
+    ``patient`` meeting goes on where a party is wrong, and keeps why in ``wrong``.
     """
 
     def __init__(
-        self, identity: Identity, peers: Sequence[Peer], agreement: Mapping[str, str], end: float
+        self,
+        identity: Identity,
+        peers: Sequence[Peer],
+        agreement: Mapping[str, str],
+        end: float,
+        *,
+        patient: bool = False,
     ) -> None:
         self.links: list[Link] = []
         self.ready: dict[str, Link] = {}
         self.nonces = {identity.name: new_nonce()}
         self.dropped: deque[str] = deque(maxlen=100)
         self.reasons: dict[str, str] = {}
+        self.wrong: dict[str, CohortiumError] = {}
+        self._patient = patient
         place = [peer.name for peer in peers].index(identity.name)
         self.earlier, self.later = peers[:place], peers[place + 1 :]
         self._me = identity.name
@@ -72,7 +82,7 @@ class Meeting:
         Errors: CertificateError, AgreementError, FrameError, PeerLostError, PeerAbortedError.
         """
         wanted = len(self.earlier) + len(self.later)
-        return self._converse(listener, lambda: len(self.ready) == wanted)
+        return self._converse(listener, lambda: len(self.ready.keys() | self.wrong) >= wanted)
 
     def turn_away(self, listener: socket.socket | None, reason: Abort) -> None:
         """Stop: tell ``reason`` to whoever is there, and for a second to those who still come."""
@@ -109,9 +119,10 @@ class Meeting:
                 link = self._identified(sock, peer.name)
                 self._handshakes.check_presented(sock, peer)
                 yield from self._meet(link, self._until, dialled=True)
-            except CertificateError:
+            except (CertificateError, AgreementError) as error:
                 if self._reason is None:
-                    raise
+                    self._found_wrong(peer.name, error)
+                    return
             except OSError as error:
                 self.reasons[peer.name] = tls.plain_reason(error)
             except PeerLostError:
@@ -146,9 +157,9 @@ class Meeting:
         try:
             awaited = [peer for peer in self.later if peer.name not in self.ready]
             identified = yield from self._handshakes.accept(plain, host, awaited, until)
-        except CertificateError:
+        except CertificateError as error:
             if self._reason is None:
-                raise
+                self._found_wrong(address, error)
             return
         except OSError as error:
             self._drop(address, tls.plain_reason(error))
@@ -168,6 +179,8 @@ class Meeting:
             return
         try:
             yield from self._meet(link, until, dialled=False)
+        except (CertificateError, AgreementError) as error:
+            self._found_wrong(name, error)
         except (PeerLostError, OSError):
             if self.ready.get(name) is link:
                 raise
@@ -212,6 +225,12 @@ class Meeting:
             raise ConnectError(f"{link.peer} connected twice at the same time.")
         self.nonces[link.peer] = theirs.nonce
         self.ready[link.peer] = link
+
+    def _found_wrong(self, name: str, error: CohortiumError) -> None:
+        """Keep why a party is wrong, and go on with the others; or end the meeting with it."""
+        if not self._patient:
+            raise error
+        self.wrong[name] = error
 
     def _identified(self, sock: socket.socket, name: str) -> Link:
         link = Link(sock, me=self._me, peer=name)

@@ -1,4 +1,7 @@
-"""Before a study: whether this site and its links are ready, without touching any data."""
+"""Before a study: whether this site and its links are ready, and what a run will take.
+
+No data are touched: the forecast comes of made-up rows.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ from cohortium.errors import CohortiumError
 from cohortium.net import Identity, LinkSpeed, connect, expiry_warning, probe
 from cohortium.run.clocks import check_clocks
 from cohortium.run.consent import check_own, collect
+from cohortium.run.forecast import Forecast
 from cohortium.run.party import check_identity, study_peers
+from cohortium.run.rehearsal import StatedSize, exchange_sizes, rehearse
 from cohortium.run.software import software
 from cohortium.study import Signature, StudyFile, missing
 
@@ -27,6 +32,7 @@ class Preflight:
     warnings: list[str] = field(default_factory=list)
     links: dict[str, LinkSpeed] = field(default_factory=dict)
     ahead: dict[str, float] = field(default_factory=dict)
+    forecast: Forecast | None = None
 
 
 def preflight(
@@ -38,10 +44,12 @@ def preflight(
     *,
     connect_timeout: float,
     listen_host: str | None = None,
+    size: StatedSize | None = None,
 ) -> Preflight:
     """Meet all parties that run this too, compare what must be equal, measure the links.
 
-    Nothing of any site's data is read or told. Raises the error that a run would end with: who
+    Where all data owners state a ``size``, a rehearsal makes a forecast. Nothing of any site's
+    data is read, nor told but that. Raises the error that a run would end with: who
     could not be reached and why, whose certificate, version, digest, clock or signature differs.
     """
     found = Preflight(name)
@@ -63,7 +71,10 @@ def preflight(
         me=name,
         agreement={"study digest": study.digest, **software("numpy"), "command": "check"},
         connect_timeout=connect_timeout,
+        # As in a run: who computes waits for all others, the dealer runs ahead.
+        deadline=study.study.study.deadline if name in study.study.with_role("compute") else None,
         listen_host=listen_host,
+        patient=True,
     )
     with mesh:
         found.well.append(
@@ -77,7 +88,24 @@ def preflight(
         else:
             found.well.append("signatures: all parties have signed")
         found.links = probe(mesh)
+        sizes = exchange_sizes(mesh, study.study, size)
+        silent = [owner for owner in study.study.with_role("data") if owner not in sizes]
+        if silent:
+            found.warnings.append(
+                f"no forecast: {', '.join(silent)} did not state how much data it will bring "
+                "(--samples, --features)."
+            )
+        else:
+            found.forecast = rehearse(mesh, study.study, sizes)
+            _check_forecast(found, found.forecast)
     return found
+
+
+def _check_forecast(found: Preflight, forecast: Forecast) -> None:
+    found.well.append(
+        f"memory: {forecast.memory / 1e9:.1f} GB at most in the rehearsal, without reading a file"
+    )
+    found.well.append(f"disk: {forecast.disk / 1e6:.0f} MB for the results")
 
 
 def _check_disk(found: Preflight, output: Path) -> None:

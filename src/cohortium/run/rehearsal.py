@@ -1,0 +1,198 @@
+"""A rehearsal: the study's own program on made-up rows over the real links, a few iterations.
+
+All parties do it together, with keys and masks of its own. Iterations that are not rehearsed are
+taken to be like those that were, in the dual a little dearer each time; everything else is done as
+often as in the run. So the forecast knows these machines, these links, and this study's rounds.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cohortium.errors import FrameError
+from cohortium.learn import Cohort as TrainingRows
+from cohortium.learn import revealed_shapes
+from cohortium.mpc import Protocol
+from cohortium.mpc.dealer import Roles, start
+from cohortium.net import Mesh
+from cohortium.ring import NumpyEngine
+from cohortium.run.forecast import EARLY, LATE, Forecast, Longer, Phase, of_all_parties
+from cohortium.run.planning import make_plan, run_training
+from cohortium.study import DisclosureLedger, Study
+
+_MOST_ITERATIONS = 200
+_MESSAGE_BYTES = 64 << 10
+# A weight in model.json with its feature's name, and what else a run writes.
+_BYTES_A_WEIGHT, _OTHER_BYTES = 100, 1 << 20
+
+
+@dataclass(frozen=True)
+class StatedSize:
+    """What a data owner says that it will bring: the number of its samples and of its features."""
+
+    samples: int
+    features: int
+
+
+_Message = TypeVar("_Message", bound=BaseModel)
+
+
+class _Size(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    samples: int = Field(ge=1, le=1 << 40)
+    features: int = Field(ge=1, le=1 << 40)
+
+
+class _Taken(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    phases: dict[str, Phase]
+
+
+_Moment: TypeAlias = tuple[float, int, dict[str, int]]
+
+
+class _Meter:
+    """Takes note of seconds, rounds and bytes by phase, and of an iteration."""
+
+    def __init__(self, mesh: Mesh, protocol: Protocol, iterations: int) -> None:
+        self.phases: dict[str, Phase] = {}
+        self._mesh = mesh
+        self._protocol = protocol
+        self._iterations = iterations
+        self._name: str | None = None
+        self._before = self._start = self._middle = self._now()
+
+    def phase(self, name: str) -> None:
+        """Take note that a phase begins, and the one before has ended."""
+        now = self._now()
+        if self._name is not None:
+            self.phases[self._name] = _between(self._before, now, 1)
+        self._name, self._before = name, now
+
+    def iteration(self, done: int) -> None:
+        """Take note of either half of the iterations; the very first is not like the others."""
+        half = self._iterations // 2
+        if done == 1:
+            self._start = self._now()
+        if done == half:
+            self._middle = self._now()
+            self.phases[EARLY] = _between(self._start, self._middle, max(1, half - 1))
+        if done == self._iterations:
+            self.phases[LATE] = _between(self._middle, self._now(), done - half)
+
+    def _now(self) -> _Moment:
+        # What a dealer keeps back to send it together belongs to this phase.
+        self._mesh.flush_ahead()
+        return time.perf_counter(), self._protocol.counters.rounds, self._mesh.sent_to
+
+
+def _between(first: _Moment, last: _Moment, parts: int) -> Phase:
+    """Return what came between two moments, as one of so many equal parts."""
+    return Phase(
+        seconds=(last[0] - first[0]) / parts,
+        rounds=(last[1] - first[1]) / parts,
+        sent={peer: (count - first[2][peer]) / parts for peer, count in last[2].items()},
+    )
+
+
+def exchange_sizes(mesh: Mesh, study: Study, own: StatedSize | None) -> dict[str, StatedSize]:
+    """Return what each data owner states, those that state nothing left out; one message each."""
+    owners = study.with_role("data")
+    mine = b"" if own is None else json.dumps(own.__dict__).encode()
+    received = mesh.exchange_messages(
+        "stated size",
+        dict.fromkeys(mesh.peers, mine) if mesh.name in owners else {},
+        {name: _MESSAGE_BYTES for name in owners if name != mesh.name},
+    )
+    if mesh.name in owners:
+        received[mesh.name] = mine
+    stated = {}
+    for name in owners:
+        if received[name]:
+            size = _parsed(_Size, name, received[name], mesh)
+            stated[name] = StatedSize(size.samples, size.features)
+    return stated
+
+
+def rehearse(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> Forecast:
+    """Return the forecast that all parties come to; all call it at the same point.
+
+    ``sizes`` are of all data owners, in the study's order; the features in common are taken to be
+    the fewest of any. Raises FixedPointOverflowError where such a training does not fit, and what
+    a run's links raise.
+    """
+    samples = {name: size.samples for name, size in sizes.items()}
+    features = min(size.features for size in sizes.values())
+    whole, form = make_plan(study, samples, features)
+    iterations = study.model.iterations
+    few = min(iterations, _MOST_ITERATIONS)
+    plan = whole.shortened(few)
+    chosen = study.validation is not None and study.validation.choose is not None
+    ledger = DisclosureLedger.of(study)
+    ledger.fix_shapes(revealed_shapes(plan, list(ledger.allowed), chosen=chosen))
+    roles = Roles(study.with_role("compute"), *study.with_role("deal"))
+    engine = NumpyEngine()
+    protocol = start(mesh, roles, ledger, engine)
+    meter = _Meter(mesh, protocol, few)
+    owned = {mesh.name: _made_up(samples[mesh.name], features)} if mesh.name in samples else {}
+    engine.run(lambda: run_training(protocol, study, plan, samples, owned, ledger.allowed, meter))
+    meter.phase("")
+    taken = _exchange_taken(mesh, meter.phases)
+    models = 1 if chosen else len(study.model.l2)
+    phases, links = of_all_parties(taken, roles.computing, Longer.of(whole, plan))
+    return Forecast(
+        form=form,
+        rehearsed=few,
+        iterations=iterations,
+        phases=phases,
+        links=links,
+        memory=_peak_memory(),
+        disk=_BYTES_A_WEIGHT * features * models + _OTHER_BYTES,
+    )
+
+
+def _made_up(samples: int, features: int) -> TrainingRows:
+    """Return rows and labels that tell nothing of anybody."""
+    values = np.random.default_rng(0).standard_normal((samples, features))
+    # Small, so that no logit exceeds a stated bound; what they are changes no cost.
+    return np.clip(values, -1.0, 1.0), np.arange(samples) % 2
+
+
+def _exchange_taken(mesh: Mesh, own: dict[str, Phase]) -> dict[str, dict[str, Phase]]:
+    mine = _Taken(phases=own)
+    received = mesh.exchange_messages(
+        "rehearsed",
+        dict.fromkeys(mesh.peers, mine.model_dump_json().encode()),
+        dict.fromkeys(mesh.peers, _MESSAGE_BYTES),
+        deadline=None,
+    )
+    taken = {name: _parsed(_Taken, name, text, mesh).phases for name, text in received.items()}
+    return {name: own if name == mesh.name else taken[name] for name in mesh.parties}
+
+
+def _peak_memory() -> int:
+    """Return the most memory that this process has held, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _parsed(model: type[_Message], name: str, text: bytes, mesh: Mesh) -> _Message:
+    try:
+        return model.model_validate_json(text)
+    except ValidationError:
+        raise FrameError(
+            f"{name} sent a message for the forecast that can not be read.",
+            remedy="Check that all sites run the same version.",
+            party=mesh.name,
+        ) from None

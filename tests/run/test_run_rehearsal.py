@@ -1,0 +1,159 @@
+"""The forecast of a rehearsal against the run it is of: rounds exactly, bytes to the labels."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from run_sites import OWNER, TWO_SITES, parsed, study_text
+
+from cohortium.errors import CohortiumError, FrameError, PeerAbortedError
+from cohortium.learn import PrimalPlan, revealed_shapes
+from cohortium.mpc import Protocol
+from cohortium.mpc.dealer import Roles, start
+from cohortium.net import Mesh, memory_meshes
+from cohortium.run.forecast import Forecast
+from cohortium.run.planning import make_plan, run_training
+from cohortium.run.rehearsal import StatedSize, exchange_sizes, rehearse
+from cohortium.study import DisclosureLedger, Study
+
+THREE: Mapping[str, Sequence[str]] = {
+    "a": OWNER,
+    "b": ("data", "compute"),
+    "c": ("compute",),
+    "d": ("deal",),
+}
+VALIDATED = """
+[validation]
+folds = 3
+choose = "auc"
+[[reveal]]
+what = "auc"
+to = ["north", "south"]
+[[reveal]]
+what = "log_loss"
+to = ["north"]
+"""
+
+
+def together(parties: Sequence[str], program: Any) -> dict[str, Any]:
+    """Run a program as every party, each in a thread; return what it returned or raised."""
+    outcomes: dict[str, Any] = {}
+
+    def party(name: str, mesh: Mesh) -> None:
+        try:
+            with mesh, np.errstate(over="ignore"):
+                outcomes[name] = program(mesh)
+        except CohortiumError as error:
+            outcomes[name] = error
+
+    threads = [
+        threading.Thread(target=party, args=item, daemon=True)
+        for item in memory_meshes(parties, deadline=30.0).items()
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return outcomes
+
+
+def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[int, dict]:
+    """Train as a run does; return rounds, and bytes sent to each peer from the sharing on."""
+    samples = {name: size.samples for name, size in sizes.items()}
+    features = min(size.features for size in sizes.values())
+    plan, _ = make_plan(study, samples, features)
+    ledger = DisclosureLedger.of(study)
+    chosen = study.validation is not None and study.validation.choose is not None
+    ledger.fix_shapes(revealed_shapes(plan, list(ledger.allowed), chosen=chosen))
+    roles = Roles(study.with_role("compute"), *study.with_role("deal"))
+    protocol: Protocol = start(mesh, roles, ledger)
+    before = mesh.sent_to
+    owned = {}
+    if mesh.name in samples:
+        random = np.random.default_rng([*mesh.name.encode()])
+        values = random.uniform(-1.0, 1.0, (samples[mesh.name], features))
+        owned[mesh.name] = (values, random.permutation(np.arange(len(values)) % 2))
+    run_training(protocol, study, plan, samples, owned, ledger.allowed)
+    mesh.flush_ahead()
+    sent = {peer: count - before[peer] for peer, count in mesh.sent_to.items()}
+    return protocol.counters.rounds, sent
+
+
+@pytest.mark.parametrize(
+    ("parties", "text", "features"),
+    [
+        (TWO_SITES, study_text(iterations=230), 200),
+        (TWO_SITES, study_text(iterations=12), 40),
+        (TWO_SITES, study_text(iterations=245, l2="[0.1, 1.0]") + VALIDATED, 60),
+        (THREE, study_text(THREE, iterations=250), 100),
+        (
+            TWO_SITES,
+            study_text(iterations=270).replace(
+                "[model]", "[model]\nbatch = 16\nlogit_bound = 16.0"
+            ),
+            9,
+        ),
+    ],
+    ids=["dual", "dual of few iterations", "folds and metrics", "three compute", "mini-batches"],
+)
+def test_a_forecast_is_of_the_run(
+    parties: Mapping[str, Sequence[str]], text: str, features: int
+) -> None:
+    study = parsed(text).study
+    sizes = {name: StatedSize(30, features) for name in study.with_role("data")}
+    forecasts: dict[str, Forecast] = together(
+        list(parties), lambda mesh: rehearse(mesh, study, sizes)
+    )
+    runs = together(list(parties), lambda mesh: trained(mesh, study, sizes))
+    computing = study.with_role("compute")
+    for forecast in forecasts.values():
+        assert forecast.rehearsed == min(200, study.model.iterations)
+        assert {runs[name][0] for name in computing} == {forecast.rounds}
+        for sender, (_, sent) in runs.items():
+            for receiver, count in sent.items():
+                # Labels with the step's number are longer in a longer run.
+                assert forecast.links[sender, receiver] == pytest.approx(count, rel=0.03)
+        assert forecast.seconds > 0
+        assert forecast.memory > 50e6
+        assert forecast.phases.keys() == forecasts[computing[0]].phases.keys()
+    first = forecasts[computing[0]]
+    assert all(forecast.links == first.links for forecast in forecasts.values())
+    assert all(forecast.seconds == first.seconds for forecast in forecasts.values())
+
+
+def test_the_form_is_that_of_the_run() -> None:
+    """With fewer iterations the other form could be the cheaper one."""
+    study = parsed(study_text(iterations=4000)).study
+    sizes = {"north": StatedSize(150, 20), "south": StatedSize(150, 20)}
+    whole, form = make_plan(study, {"north": 150, "south": 150}, 20)
+    forecasts = together(list(TWO_SITES), lambda mesh: rehearse(mesh, study, sizes))
+    for forecast in forecasts.values():
+        assert forecast.form == form
+    a_step = 3 if isinstance(whole, PrimalPlan) else 2
+    assert forecasts["north"].phases["iterations"].rounds >= a_step * 3900
+
+
+def test_who_states_nothing_is_left_out() -> None:
+    study = parsed(study_text()).study
+    own = {"north": StatedSize(3, 4)}
+    stated = together(list(TWO_SITES), lambda mesh: exchange_sizes(mesh, study, own.get(mesh.name)))
+    assert all(found == own for found in stated.values())
+
+
+@pytest.mark.parametrize("text", [b"{}", b"[]", b'{"samples": 0, "features": 1}', b"\xff"])
+def test_a_size_that_is_none_is_refused(text: bytes) -> None:
+    study = parsed(study_text()).study
+
+    def party(mesh: Mesh) -> Any:
+        if mesh.name == "south":
+            everyone = dict.fromkeys(mesh.peers, text)
+            return mesh.exchange_messages("stated size", everyone, {"north": 1 << 16})
+        return exchange_sizes(mesh, study, None)
+
+    outcomes = together(list(TWO_SITES), party)
+    assert isinstance(outcomes["north"], (FrameError, PeerAbortedError))
+    assert "south sent a message for the forecast that can not be read" in outcomes["north"].what
