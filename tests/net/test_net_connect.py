@@ -244,7 +244,7 @@ def test_agreements_that_differ(study):
 
 
 def test_who_is_patient_names_all_that_are_wrong(study, tmp_path):
-    """carol dials both: alice runs another version, at bob's address is a certificate not listed."""
+    """carol dials both: alice runs another version, bob has a certificate not listed."""
     false = identity(tmp_path, "bob", 0, 3)
     study.change("carol", "bob", certificate_pem=false.certificate_pem)
     changed = {"agreement": {**AGREEMENT, "version": "0.2.0"}, "patient": True}
