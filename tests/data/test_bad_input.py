@@ -44,8 +44,8 @@ def refusal(kind, path, **arguments):
         (b"id,g\na,1\nb,\x00\n", "line 3 has a zero byte", "plain table"),
         (GOOD.encode("utf-16"), "text in UTF-16", "UTF-8"),
         (b"PK\x03\x04rest", "Excel", "plain table"),
-        (b"\x89HDF\r\n", "HDF5", "plain table"),
-        (b"\x28\xb5\x2f\xfdrest", "zstd", "gzipped"),
+        (b"\x89HDF\r\n", "AnnData", "anndata wrote it"),
+        (b"\x28\xb5\x2f\xfdrest", "zstd", "again"),
     ],
 )
 def test_files_that_are_not_tables(write, content, what, remedy):
@@ -66,11 +66,11 @@ def test_missing_file_and_folder(tmp_path):
 
 
 def test_forbidden_file(write, monkeypatch):
-    def forbid(path):
+    def forbid(path, mode):
         raise PermissionError(13, "Permission denied", str(path))
 
     path = write(GOOD)
-    monkeypatch.setattr(Path, "read_bytes", forbid)  # the superuser may read all files
+    monkeypatch.setattr(Path, "open", forbid)  # the superuser may read all files
     error = refusal(DataFileError, path)
     assert "expr.csv can not be opened: permission denied" in error.what
     assert "owner" in error.remedy

@@ -7,7 +7,6 @@ samples in rows. Where the label does not tell, the user has to say.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from cohortium.data.cohort import Cohort
@@ -19,7 +18,7 @@ from cohortium.data.labels import (
     read_label_file,
     refuse_repeated_samples,
 )
-from cohortium.data.table import Table, open_table
+from cohortium.data.table import Table, parse_table
 from cohortium.data.wording import counted, examples, nearest, repeated, shown, some
 from cohortium.errors import DataValueError, FeatureError, LabelError, ParameterError
 
@@ -34,14 +33,14 @@ _ONE_VALUE_A_GENE = (
 
 
 def read_expression(
-    path: Path, request: LabelRequest, orientation: Orientation | None = None
+    source: str, text: bytes, request: LabelRequest, orientation: Orientation | None = None
 ) -> Cohort:
-    """Return the cohort in an expression table (TSV or CSV, gzipped or not).
+    """Return the cohort in the text of an expression table.
 
     ``orientation`` None finds it from the label. Raises DataFileError, DataValueError,
     FeatureError, LabelError or, where the orientation can not be found, ParameterError.
     """
-    table = open_table(path)
+    table = parse_table(source, text)
     label_file = read_label_file(request) if request.file is not None else None
     if orientation is None:
         orientation = _find_orientation(table, request, label_file)

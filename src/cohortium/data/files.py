@@ -6,22 +6,27 @@ What a file is, is decided by its first bytes and not by its name: people rename
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from pathlib import Path
+
+import polars as pl
+import zstandard
 
 from cohortium.errors import DataFileError
 
 _GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_PARQUET = b"PAR1"
+_HEAD = 1 << 12
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _OTHER_FORMATS = (
     (b"PK\x03\x04", "a ZIP archive or an Excel workbook"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
-    (b"\x28\xb5\x2f\xfd", "compressed by zstd"),
     (b"BZh", "compressed by bzip2"),
     (b"\xfd7zXZ\x00", "compressed by xz"),
     (b"\x89HDF", "an HDF5 (h5ad) file"),
-    (b"PAR1", "a Parquet file"),
     (b"l\x1b\x01", "a PLINK .bed file"),
     (b"##fileformat=VCF", "a VCF file"),
     (b"\xff\xfe", "text in UTF-16"),
@@ -33,11 +38,13 @@ _EXPORT = "Export it as a plain table: UTF-8 text, tab- or comma-separated, as i
 def read_text(path: Path) -> bytes:
     r"""Return the file's text as UTF-8 bytes with ``\n`` line ends, no byte order mark.
 
-    gzip is undone. Line ends after the last line are left out. Raises DataFileError where the file
-    can not be opened or decompressed, is empty, or is not UTF-8 text.
+    gzip and zstd are undone; of a Parquet file it is the table's text. Line ends after the last
+    line are left out. Raises DataFileError where the file can not be opened or decompressed, is
+    empty, or is not UTF-8 text.
     """
-    name = path.name
-    raw = _decompressed(name, _bytes_of(path))
+    name, raw = path.name, _decompressed(path.name, _bytes_of(path))
+    if raw.startswith(_PARQUET):
+        raw = _parquet_as_text(name, raw)
     for magic, kind in _OTHER_FORMATS:
         if raw.startswith(magic):
             raise DataFileError(f"{name} is {kind}, not a plain table.", remedy=_EXPORT)
@@ -51,9 +58,21 @@ def read_text(path: Path) -> bytes:
     return text
 
 
-def _bytes_of(path: Path) -> bytes:
+def first_bytes(path: Path) -> bytes:
+    """Return how the file begins, gzip undone; DataFileError where it can not be opened."""
+    head = _bytes_of(path, _HEAD)
+    if not head.startswith(_GZIP):
+        return head
     try:
-        return path.read_bytes()
+        return zlib.decompressobj(wbits=31).decompress(head, _HEAD)
+    except zlib.error:
+        return b""
+
+
+def _bytes_of(path: Path, count: int = -1) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(count)
     except FileNotFoundError as error:
         raise DataFileError(
             f"{path.name}: there is no such file.",
@@ -76,6 +95,8 @@ def _bytes_of(path: Path) -> bytes:
 
 
 def _decompressed(name: str, raw: bytes) -> bytes:
+    if raw.startswith(_ZSTD):
+        return _without_zstd(name, raw)
     if not raw.startswith(_GZIP):
         return raw
     try:
@@ -88,6 +109,37 @@ def _decompressed(name: str, raw: bytes) -> bytes:
     except (gzip.BadGzipFile, zlib.error) as error:
         raise DataFileError(
             f"{name} has damaged gzip data.", remedy="Copy or download it again."
+        ) from error
+
+
+def _without_zstd(name: str, raw: bytes) -> bytes:
+    parts = []
+    try:
+        while raw:
+            frame = zstandard.ZstdDecompressor().decompressobj()
+            parts.append(frame.decompress(raw))
+            if not frame.eof:
+                raise DataFileError(
+                    f"{name} ends in the middle of its zstd data: it is cut off.",
+                    remedy="Copy or download it again.",
+                )
+            raw = frame.unused_data
+    except zstandard.ZstdError as error:
+        raise DataFileError(
+            f"{name} has damaged zstd data.", remedy="Copy or download it again."
+        ) from error
+    return b"".join(parts)
+
+
+def _parquet_as_text(name: str, raw: bytes) -> bytes:
+    """Return a Parquet table as the tab-separated text that says the same."""
+    try:
+        frame = pl.read_parquet(io.BytesIO(raw))
+        return frame.write_csv(separator="\t", null_value="NA").encode()
+    except pl.exceptions.PolarsError as error:
+        raise DataFileError(
+            f"{name} can not be read as a Parquet table of texts and numbers.",
+            remedy="Check that it was copied completely, and that no column holds lists.",
         ) from error
 
 

@@ -1,19 +1,26 @@
 """One way in: whatever the format of a site's file, ``read_cohort`` returns a Cohort.
 
-Each format has a module of its own that takes a path and a LabelRequest; this one chooses it.
+The format is found by the file's first bytes, not by its name: people rename files.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from cohortium.data.annotated import Annotated, with_labels
 from cohortium.data.cohort import Cohort
 from cohortium.data.expression import Orientation, read_expression
+from cohortium.data.files import first_bytes, read_text
+from cohortium.data.genotypes import read_plink, read_vcf
 from cohortium.data.labels import LabelRequest, MissingLabel
+from cohortium.data.matrices import is_npz, read_h5ad, read_npz
+from cohortium.data.repositories import GCT, SERIES, read_gct, read_series_matrix
 from cohortium.data.wording import shown
 from cohortium.errors import ParameterError
 
 _LABELS = "labels="
+_ZIP, _HDF5, _PLINK = b"PK\x03\x04", b"\x89HDF", b"l\x1b\x01"
+_VCF = (b"##fileformat=VCF", b"BCF\x02")
 
 
 def read_cohort(
@@ -26,14 +33,16 @@ def read_cohort(
     orientation: Orientation | None = None,
     missing_label: MissingLabel = "error",
 ) -> Cohort:
-    """Return the cohort in a site's file: an expression table, TSV or CSV, gzipped or not.
+    """Return the cohort in a site's file.
 
-    ``label`` is a column of the table, or of ``label_file``, whose first column holds sample
-    names. ``positive`` names the class coded as 1; ``negative`` is needed where there are more
-    than two classes. ``orientation`` is ``"samples_in_rows"`` or ``"genes_in_rows"``, found from
-    the label where it is None. Samples without a label are an error, or are left out where
-    ``missing_label`` is ``"drop"``; ``Cohort.notes`` says how many. Without ``label`` and
-    ``label_file`` the cohort has no labels.
+    Text tables (TSV, CSV, GCT, GEO's series matrix; as they are, gzipped or by zstd), Parquet,
+    AnnData (h5ad), NumPy (npz), PLINK 1 (the .bed file), VCF and BCF. ``label`` is a column of the
+    table, or what the file tells of its samples, or a column of ``label_file``, whose first column
+    holds sample names. ``positive`` names the class coded as 1; ``negative`` is needed where there
+    are more than two classes. ``orientation``, of plain tables, is ``"samples_in_rows"`` or
+    ``"genes_in_rows"``, found from the label where it is None. Samples without a label are an
+    error, or are left out where ``missing_label`` is ``"drop"``; ``Cohort.notes`` says how many.
+    Without ``label`` and ``label_file`` the cohort has no labels.
 
     Raises DataFileError, DataValueError, FeatureError or LabelError where the data are wrong,
     naming file, line and column; ParameterError where the arguments are.
@@ -50,7 +59,29 @@ def read_cohort(
         negative=negative,
         missing=missing_label,
     )
-    return read_expression(Path(path), request, orientation)
+    found = _read_annotated(Path(path))
+    if isinstance(found, Annotated):
+        return with_labels(found, request)
+    return read_expression(Path(path).name, found, request, orientation)
+
+
+def _read_annotated(path: Path) -> Annotated | bytes:
+    """Return what a file of a format of its own holds, or the text of a plain table."""
+    head = first_bytes(path)
+    if head.startswith(_PLINK):
+        return read_plink(path)
+    if head.startswith(_VCF):
+        return read_vcf(path)
+    if head.startswith(_HDF5):
+        return read_h5ad(path)
+    if head.startswith(_ZIP) and is_npz(path):
+        return read_npz(path)
+    text = read_text(path)
+    if text.startswith(GCT):
+        return read_gct(path, text)
+    if text.startswith(SERIES):
+        return read_series_matrix(path, text)
+    return text
 
 
 def parse_data_argument(text: str) -> dict[str, Path]:

@@ -48,6 +48,7 @@ class Table:
     lines: tuple[int, ...]
     _text: bytes = field(repr=False)
     _separator: str
+    _before: int = 0
 
     def column(self, position: int) -> list[str]:
         """Return the cells of one column as text without spaces around them, ``""`` if missing."""
@@ -65,7 +66,7 @@ class Table:
         return self._numbers_by_cell(columns) if values is None else values
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        rows = _records(self.source, self._text, self._separator)
+        rows = _records(self.source, self._text, self._separator, self._before)
         next(rows)
         return rows
 
@@ -124,17 +125,20 @@ class Table:
 
 
 def open_table(path: Path) -> Table:
-    """Return the table in a text file, its separator (tab, comma, semicolon) found by content.
+    """Return the table in a text file; errors as ``read_text`` and ``parse_table``."""
+    return parse_table(path.name, read_text(path))
 
-    A header with one name less than every row has cells, as R's write.table makes it, lacks the
-    name of the first column. Raises DataFileError where the file can not be read, or has no
-    header, no rows or one column only; DataValueError where a row has more or fewer cells than
-    the header.
+
+def parse_table(source: str, text: bytes, *, before: int = 0) -> Table:
+    """Return the table in a text, its separator (tab, comma, semicolon) found by content.
+
+    ``before`` is the number of lines of the file that come before the text. A header with one name
+    less than every row has cells, as R's write.table makes it, lacks the name of the first column.
+    Raises DataFileError where there is no header, no row or one column only; DataValueError where
+    a row has more or fewer cells than the header.
     """
-    source = path.name
-    text = read_text(path)
     separator = _find_separator(source, text)
-    records = _records(source, text, separator)
+    records = _records(source, text, separator, before)
     header = tuple(cell.strip() for cell in next(records)[1])
     if not header:
         raise DataFileError(
@@ -155,7 +159,7 @@ def open_table(path: Path) -> Table:
         raise DataFileError(
             f"{source} has a header and no rows.", remedy="Check that it was copied completely."
         )
-    return Table(source, header, tuple(names), tuple(lines), text, separator)
+    return Table(source, header, tuple(names), tuple(lines), text, separator, before)
 
 
 def is_missing(cell: str) -> bool:
@@ -163,11 +167,13 @@ def is_missing(cell: str) -> bool:
     return cell.strip().lower() in MISSING
 
 
-def _records(source: str, text: bytes, separator: str) -> Iterator[tuple[int, list[str]]]:
+def _records(
+    source: str, text: bytes, separator: str, before: int
+) -> Iterator[tuple[int, list[str]]]:
     lines = io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", newline="\n")
     reader = csv.reader(lines, delimiter=separator, strict=True)
     while True:
-        line = reader.line_num + 1
+        line = before + reader.line_num + 1
         try:
             cells = next(reader, None)
         except csv.Error as error:

@@ -1,0 +1,47 @@
+"""What a reader finds: a cohort, and what its file says of each sample besides the measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cohortium.data.cohort import Cohort
+from cohortium.data.labels import LabelRequest, LabelTexts, labelled, read_label_file
+from cohortium.data.wording import examples, nearest, shown
+from cohortium.errors import LabelError
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """A cohort without labels, and columns of text by name, a cell for each sample ("" missing)."""
+
+    cohort: Cohort
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def with_labels(found: Annotated, request: LabelRequest) -> Cohort:
+    """Return the cohort with the labels asked for: of a label file, or of the file's own columns.
+
+    Raises LabelError where the column is not there, and as ``labelled``.
+    """
+    cohort = found.cohort
+    if request.file is not None:
+        return labelled(cohort, read_label_file(request), request)
+    if request.column is None:
+        return cohort
+    if request.column not in found.columns:
+        remedy = nearest(request.column, found.columns)
+        if not remedy and found.columns:
+            remedy = f"It tells of each sample: {examples(list(found.columns), 10)}."
+        raise LabelError(
+            f"{cohort.source} tells no {shown(request.column)} of its samples.",
+            remedy=remedy or "Give a label file: FILE,labels=LABELFILE.",
+        )
+    cells = found.columns[request.column]
+    texts = LabelTexts(
+        source=cohort.source,
+        column=request.column,
+        texts=dict(zip(cohort.samples, cells, strict=True)),
+        lines={sample: number for number, sample in enumerate(cohort.samples, 1)},
+    )
+    return labelled(cohort, texts, request)

@@ -1,0 +1,173 @@
+"""Genotypes: PLINK 1 (bed, bim, fam) and VCF or BCF, as dosages of the alternative allele.
+
+A variant's name is chromosome:position:ref:alt, its value how many of a sample's two alleles are
+alt: 0, 1, 2, between them for imputed dosages, NaN where missing. In PLINK's files alt is allele 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cohortium.data.annotated import Annotated
+from cohortium.data.cohort import Cohort
+from cohortium.data.extras import imported
+from cohortium.data.wording import counted, examples, repeated
+from cohortium.errors import DataFileError, DataValueError, FeatureError
+
+_ALLELES = frozenset("ACGT")
+_MISSING_CALL = 3
+_MOST_DOSAGE = 2.0
+
+
+def read_plink(path: Path) -> Annotated:
+    """Return the genotypes of a .bed file, with the .bim and .fam beside it.
+
+    Samples are named by their individual id, or family:individual where that is not unique;
+    columns are "family", "sex" (1, 2) and "phenotype". Raises DataFileError where one of the
+    three is missing or damaged, FeatureError where variants have no alleles.
+    """
+    bed_reader = imported("bed_reader", "plink", path.name)
+    for other in (path.with_suffix(".bim"), path.with_suffix(".fam")):
+        if not other.is_file():
+            packed = other.with_name(other.name + ".gz")
+            raise DataFileError(
+                f"{path.name} needs {other.name} beside it, and there is none.",
+                remedy=f"Unpack {packed.name} (gunzip)."
+                if packed.is_file()
+                else "Copy all three files of the set: .bed, .bim and .fam.",
+            )
+    try:
+        with bed_reader.open_bed(path) as bed:
+            values = bed.read(dtype="float64")
+            names = _plink_names(bed, path)
+            families, people = list(bed.fid), list(bed.iid)
+            columns = {
+                "family": [str(each) for each in families],
+                "sex": ["" if each == 0 else str(each) for each in bed.sex],
+                "phenotype": ["" if each in ("-9", "0") else str(each) for each in bed.pheno],
+            }
+    except (FeatureError, DataValueError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the library thinks of a damaged file
+        raise _damaged(path, "a PLINK set", error) from None
+    samples = [str(each) for each in people]
+    if repeated(samples):
+        samples = [f"{one}:{other}" for one, other in zip(families, people, strict=True)]
+    return Annotated(_cohort(path, values, samples, names, []), columns)
+
+
+def _plink_names(bed: Any, path: Path) -> tuple[str, ...]:
+    parts = list(zip(bed.chromosome, bed.bp_position, bed.allele_2, bed.allele_1, strict=True))
+    wrong = [
+        str(name)
+        for name, (_, _, ref, alt) in zip(bed.sid, parts, strict=True)
+        if not (_ALLELES.issuperset(ref.upper()) and _ALLELES.issuperset(alt.upper()))
+    ]
+    if wrong:
+        raise FeatureError(
+            f"{path.with_suffix('.bim').name}: {counted(len(wrong), 'variant')} without two "
+            f"alleles of A, C, G and T: {examples(wrong)}.",
+            remedy="Leave them out (plink --snps-only just-acgt --mac 1), or use a set with "
+            "alleles.",
+        )
+    names = [f"{c}:{p}:{ref}:{alt}".upper() for c, p, ref, alt in parts]
+    if any(position == 0 for _, position, _, _ in parts):
+        # Without positions the identifiers are all there is.
+        names = [str(name) for name in bed.sid]
+    return tuple(names)
+
+
+def read_vcf(path: Path) -> Annotated:
+    """Return the genotypes of a VCF or BCF file, compressed or not: calls, or dosages (DS).
+
+    Calls are taken where there are any. Variants with several alternative alleles, or with others
+    than of A, C, G and T, are left out, and counted in the cohort's notes. Raises DataFileError
+    where the file can not be read, DataValueError where it has neither calls nor dosages.
+    """
+    cyvcf2 = imported("cyvcf2", "vcf", path.name)
+    names: list[str] = []
+    rows: list[npt.NDArray[np.float64]] = []
+    several = other = 0
+    try:
+        reader = cyvcf2.VCF(str(path), gts012=True)
+        samples = tuple(reader.samples)
+        for variant in reader:
+            if len(variant.ALT) > 1:
+                several += 1
+                continue
+            alt = variant.ALT[0] if variant.ALT else ""
+            if not alt or not _ALLELES.issuperset((variant.REF + alt).upper()):
+                other += 1
+                continue
+            names.append(f"{variant.CHROM}:{variant.POS}:{variant.REF}:{alt}")
+            rows.append(_dosages(variant, path.name))
+    except DataValueError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the library thinks of a damaged file
+        raise _damaged(path, "a VCF or BCF file", error) from None
+    if not samples or not rows:
+        raise DataFileError(
+            f"{path.name} has {counted(len(samples), 'sample')} and "
+            f"{counted(len(rows), 'variant')} to train on.",
+            remedy="Check that it was copied completely, and that it holds genotypes.",
+        )
+    notes = [
+        f"{counted(number, 'variant')} left out: {why}"
+        for number, why in (
+            (several, "several alternative alleles (split them: bcftools norm -m-)"),
+            (other, "alleles other than of A, C, G and T"),
+        )
+        if number
+    ]
+    return Annotated(_cohort(path, np.array(rows).T, samples, names, notes))
+
+
+def _dosages(variant: Any, source: str) -> npt.NDArray[np.float64]:
+    if "GT" in variant.FORMAT:
+        calls = variant.gt_types
+        return np.where(calls == _MISSING_CALL, np.nan, calls.astype(np.float64))
+    found = variant.format("DS") if "DS" in variant.FORMAT else None
+    where = f"{source}, variant {variant.CHROM}:{variant.POS}"
+    if found is None:
+        raise DataValueError(
+            f"{where} has neither calls (GT) nor dosages (DS).",
+            remedy="Use a file with genotypes of the samples.",
+        )
+    dosages = np.asarray(found[:, 0], dtype=np.float64)
+    if (dosages < 0).any() or (dosages > _MOST_DOSAGE).any():
+        raise DataValueError(
+            f"{where} has a dosage outside 0 to 2.", remedy="Correct the file's DS."
+        )
+    return dosages
+
+
+def _cohort(
+    path: Path,
+    values: npt.NDArray[np.float64],
+    samples: Sequence[str],
+    names: Sequence[str],
+    notes: list[str],
+) -> Cohort:
+    """Return the cohort without variants that are there twice: which one is meant is not known."""
+    twice = repeated(names)
+    if twice:
+        places = {place for each in twice.values() for place in each}
+        kept = [place for place in range(len(names)) if place not in places]
+        values, names = values[:, kept], [names[place] for place in kept]
+        notes.append(
+            f"{counted(len(places), 'variant')} left out: there more than once "
+            f"({examples(list(twice))})"
+        )
+    return Cohort(values, tuple(samples), tuple(names), source=path.name, notes=tuple(notes))
+
+
+def _damaged(path: Path, what: str, error: Exception) -> DataFileError:
+    return DataFileError(
+        f"{path.name} can not be read as {what} ({type(error).__name__}).",
+        remedy="It is damaged or cut off: copy or download it again, and the files beside it.",
+    )

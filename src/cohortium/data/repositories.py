@@ -1,0 +1,104 @@
+"""Text tables of public repositories: GCT (Broad Institute) and the series matrix (GEO).
+
+Both have genes in rows, and say something of each sample before the measurements.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+from cohortium.data.annotated import Annotated
+from cohortium.data.expression import genes_in_rows
+from cohortium.data.table import parse_table
+from cohortium.data.wording import counted, shown
+from cohortium.errors import DataFileError
+
+GCT = (b"#1.2", b"#1.3")
+SERIES = (b"!Series_", b"!Sample_")
+_BEGIN, _END = b"!series_matrix_table_begin", b"!series_matrix_table_end"
+_CHARACTERISTICS = "!Sample_characteristics_ch1"
+_ABOUT = re.compile(r"!Sample_(\w+)")
+
+
+def read_gct(path: Path, text: bytes) -> Annotated:
+    """Return a GCT table, version 1.2 or 1.3; columns are 1.3's rows about samples.
+
+    Raises DataFileError where its second line does not fit the table.
+    """
+    version, _, rest = text.partition(b"\n")
+    sizes, _, body = rest.partition(b"\n")
+    numbers = sizes.split()
+    wanted = 4 if version.strip() == b"#1.3" else 2
+    if len(numbers) < wanted or not all(number.isdigit() for number in numbers[:wanted]):
+        raise DataFileError(
+            f"{path.name}, line 2: {wanted} whole numbers should say how large the table is.",
+            remedy="Export the file again.",
+        )
+    genes, samples, about_genes, about_samples = [*map(int, numbers[:wanted]), 1, 0][:4]
+    lines = body.split(b"\n")
+    header, about, measured = lines[:1], lines[1 : 1 + about_samples], lines[1 + about_samples :]
+    first = 1 + about_genes
+    table = parse_table(path.name, b"\n".join([*header, *measured]), before=2 + about_samples)
+    if len(table.names) != genes or len(table.header) - first != samples:
+        raise DataFileError(
+            f"{path.name}, line 2 says {genes:,} genes × {samples:,} samples, but the table has "
+            f"{len(table.names):,} × {len(table.header) - first:,}.",
+            remedy="It is cut off or was edited: export it again.",
+        )
+    columns = {}
+    for line in about:
+        cells = [cell.strip() for cell in line.decode().split("\t")]
+        columns[cells[0]] = ["" if cell == "-666" else cell for cell in cells[first:]]
+    return Annotated(genes_in_rows(table, first), columns)
+
+
+def read_series_matrix(path: Path, text: bytes) -> Annotated:
+    """Return a GEO series matrix; columns are the samples' characteristics and other facts.
+
+    A characteristic "key: value" is the column "key". Raises DataFileError where the table is not
+    there or not whole.
+    """
+    begin, end = text.find(_BEGIN), text.find(_END)
+    if begin < 0 or end < begin:
+        missing = _END if begin >= 0 else _BEGIN
+        raise DataFileError(
+            f"{path.name} has no line {missing.decode()}: the table is not there, or cut off.",
+            remedy="Download the series matrix again; a series of RNA sequencing often has none, "
+            "its counts are in a supplementary file.",
+        )
+    head = text[:begin].decode()
+    body = text[begin:end].split(b"\n", 1)[1].rstrip(b"\n")
+    if not body.strip() or b"\n" not in body:
+        raise DataFileError(
+            f"{path.name} has a series matrix without rows.",
+            remedy="Its measurements are elsewhere: see the series' supplementary files.",
+        )
+    table = parse_table(path.name, body, before=head.count("\n") + 1)
+    cohort = genes_in_rows(table)
+    return Annotated(cohort, _facts(head, len(cohort.samples), path.name))
+
+
+def _facts(head: str, samples: int, source: str) -> dict[str, list[str]]:
+    columns: dict[str, list[str]] = {}
+    for cells in csv.reader(head.split("\n"), delimiter="\t"):
+        found = _ABOUT.fullmatch(cells[0]) if cells else None
+        if found is None:
+            continue
+        values = cells[1:]
+        if len(values) != samples:
+            raise DataFileError(
+                f"{source}: {shown(cells[0])} tells of {counted(len(values), 'sample')}, the table "
+                f"has {samples:,}.",
+                remedy="It was edited or is damaged: download it again.",
+            )
+        if cells[0] == _CHARACTERISTICS:
+            # A line may mix keys: each cell goes where its own key says.
+            for place, cell in enumerate(values):
+                key, colon, value = cell.partition(":")
+                if colon:
+                    columns.setdefault(key.strip(), [""] * samples)[place] = value.strip()
+        else:
+            columns.setdefault(found.group(1), values)
+    return columns
