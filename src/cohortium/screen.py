@@ -18,6 +18,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from cohortium.data import DataCheck
 from cohortium.errors import CohortiumError
 from cohortium.run.demo import DemoResult
 from cohortium.run.forecast import Forecast
@@ -277,6 +278,32 @@ def _show_forecast(console: Console, forecast: Forecast) -> None:
     for (sender, receiver), sent in forecast.links.items():
         if sent:
             console.print(f"{sender} to {receiver}: {sent / 1e6:,.1f} MB", highlight=False)
+
+
+def show_data_check(console: Console, found: DataCheck) -> None:
+    """Print a data file's facts, and what is odd about it."""
+    ranges = "no values"
+    if found.smallest is not None:
+        ranges = f"{found.smallest:g} to {found.largest:g}, median {found.median:g}"
+    classes = ", ".join(f"{name} {count:,}" for name, count in found.classes.items())
+    facts = [
+        ("file", found.source),
+        ("samples", f"{found.samples:,}"),
+        ("features", f"{found.features:,}"),
+        ("classes", classes or "no label was asked for"),
+        ("missing", f"{found.missing:,} values, in {found.incomplete_features:,} features"),
+        ("values", ranges),
+    ]
+    if found.variants:
+        facts.append(("variants", f"{found.variants:,}"))
+    for what, told in facts:
+        console.print(f"{what:<10}{told}", markup=False, highlight=False, soft_wrap=True)
+    for note in found.notes:
+        console.print(f"{'note':<10}{note}", markup=False, highlight=False, soft_wrap=True)
+    for line in found.warnings:
+        console.print(Text.assemble(("warning   ", "yellow"), line), soft_wrap=True)
+    if not found.warnings:
+        console.print("Nothing odd was found.")
 
 
 def show_verdict(console: Console, verdict: Verdict) -> None:

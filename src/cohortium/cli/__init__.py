@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cohortium.cli import audits, identities, runs, studies
+from cohortium.cli import audits, data, identities, runs, studies
 from cohortium.cli.terminal import new_console
 from cohortium.errors import CohortiumError
 
@@ -22,6 +22,7 @@ for command in (runs.demo, runs.simulate, runs.join, runs.check):
     app.command()(command)
 app.add_typer(identities.app, name="identity")
 app.add_typer(studies.app, name="study")
+app.add_typer(data.app, name="data")
 app.add_typer(audits.app, name="audit")
 
 

@@ -12,6 +12,7 @@ from cohortium.data.alignment import (
     features_digest,
     with_features,
 )
+from cohortium.data.checking import DataCheck, check_cohort
 from cohortium.data.cohort import Cohort, concatenate
 from cohortium.data.folds import by_fold, fold_assignment
 from cohortium.data.idash import read_idash
@@ -23,17 +24,19 @@ from cohortium.data.preparation import (
     fit,
     prepare,
 )
-from cohortium.data.reading import parse_data_argument, read_cohort
+from cohortium.data.reading import parse_data_argument, read_argument, read_cohort
 
 __all__ = [
     "AlignmentReport",
     "Cohort",
+    "DataCheck",
     "Fitted",
     "NamingReport",
     "Preparation",
     "PreparationReport",
     "SiteAlignment",
     "by_fold",
+    "check_cohort",
     "common_features",
     "common_names",
     "concatenate",
@@ -42,6 +45,7 @@ __all__ = [
     "fold_assignment",
     "parse_data_argument",
     "prepare",
+    "read_argument",
     "read_cohort",
     "read_idash",
     "with_features",

@@ -12,6 +12,7 @@ from cohortium.data.cohort import Cohort
 from cohortium.data.expression import Orientation, read_expression
 from cohortium.data.files import first_bytes, read_text
 from cohortium.data.genotypes import read_plink, read_vcf
+from cohortium.data.idash import read_idash
 from cohortium.data.labels import LabelRequest, MissingLabel
 from cohortium.data.matrices import is_npz, read_h5ad, read_npz
 from cohortium.data.repositories import GCT, SERIES, read_gct, read_series_matrix
@@ -82,6 +83,39 @@ def _read_annotated(path: Path) -> Annotated | bytes:
     if text.startswith(SERIES):
         return read_series_matrix(path, text)
     return text
+
+
+def read_argument(
+    text: str,
+    *,
+    label: str | None = None,
+    positive: str | None = None,
+    negative: str | None = None,
+    orientation: Orientation | None = None,
+    missing_label: MissingLabel = "error",
+) -> Cohort:
+    """Return the cohort in the file or files that a data argument names; as ``read_cohort``.
+
+    Of a pair of files (``read_idash``) the classes have the names given, or "positive" and
+    "negative".
+    """
+    files = parse_data_argument(text)
+    if "positive_path" in files:
+        return read_idash(
+            files["positive_path"],
+            files["negative_path"],
+            positive=positive or "positive",
+            negative=negative or "negative",
+        )
+    return read_cohort(
+        files["path"],
+        label_file=files.get("label_file"),
+        label=label,
+        positive=positive,
+        negative=negative,
+        orientation=orientation,
+        missing_label=missing_label,
+    )
 
 
 def parse_data_argument(text: str) -> dict[str, Path]:

@@ -14,9 +14,8 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from cohortium.data import Cohort, parse_data_argument, read_cohort, read_idash
+from cohortium.data import Cohort, read_argument
 from cohortium.errors import CohortiumError
 from cohortium.net import load_identity
 from cohortium.run.party import PartySetup, run_party
@@ -26,23 +25,7 @@ from cohortium.study import Study, parse_signatures, parse_study
 
 def read_site_data(argument: str, study: Study) -> Cohort:
     """Return the cohort in the file or files that a ``--data`` argument names."""
-    parts: dict[str, Any] = parse_data_argument(argument)
-    if "positive_path" in parts:
-        return read_idash(
-            parts["positive_path"],
-            parts["negative_path"],
-            positive=study.data.positive or "positive",
-            negative=study.data.negative or "negative",
-        )
-    return read_cohort(
-        parts["path"],
-        label_file=parts.get("label_file"),
-        label=study.data.label,
-        positive=study.data.positive,
-        negative=study.data.negative,
-        orientation=study.data.orientation,
-        missing_label=study.data.missing_label,
-    )
+    return read_argument(argument, **study.data.model_dump())
 
 
 def error_event(error: CohortiumError) -> Event:

@@ -1,0 +1,65 @@
+"""The commands of a site's own data: nothing leaves this computer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from cohortium.cli.terminal import new_console
+
+if TYPE_CHECKING:
+    from cohortium.data.expression import Orientation
+
+app = typer.Typer(no_args_is_help=True, help="This site's data file.")
+
+
+@app.callback()
+def data() -> None:
+    """This site's data file."""
+
+
+@app.command("check")
+def data_check(
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="FILE, or FILE,labels=LABELFILE, as for join."),
+    ],
+    study: Annotated[
+        Path | None, typer.Option(help="Read it as this study says: label, classes, names.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="Without a study: the label's column.")] = None,
+    positive: Annotated[str | None, typer.Option(help="The positive class.")] = None,
+    negative: Annotated[str | None, typer.Option(help="The negative class.")] = None,
+    orientation: Annotated[
+        str | None, typer.Option(help="samples_in_rows or genes_in_rows, where it is not told.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what a data file holds and what is odd about it, on this computer alone."""
+    from cohortium.data import check_cohort, common_names, read_argument
+    from cohortium.screen import show_data_check
+    from cohortium.study import load_study
+
+    console = new_console()
+    if study is None:
+        cohort = read_argument(
+            file,
+            label=label,
+            positive=positive,
+            negative=negative,
+            # What it is not is told by the reader.
+            orientation=cast("Orientation | None", orientation),
+            missing_label="drop",
+        )
+    else:
+        settings = load_study(study).study
+        cohort = read_argument(file, **settings.data.model_dump())
+        cohort, _ = common_names(cohort, settings.features.names, settings.features.aliases)
+    found = check_cohort(cohort)
+    if as_json:
+        console.print(json.dumps(found.facts()), markup=False, highlight=False, soft_wrap=True)
+    else:
+        show_data_check(console, found)

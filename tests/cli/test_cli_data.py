@@ -1,0 +1,40 @@
+"""`data check` at the terminal: one screen, JSON, and errors of a broken file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from run_sites import Terminal, cells, genes, study_text, terminal_in
+
+
+def test_a_file_is_described_by_a_study(tmp_path: Path) -> None:
+    table = cells("north", genes(0))
+    table.header[4] = "gene99"
+    for row in table.rows:
+        row[5] = "7.0"
+    table.write(tmp_path / "north.csv")
+    text = study_text(features='names = "gene"')
+    (tmp_path / "study.toml").write_text(text)
+    with terminal_in(tmp_path) as terminal:
+        _check(terminal)
+
+
+def _check(terminal: Terminal) -> None:
+    ended = terminal.run("data", "check", "north.csv", "--study", "study.toml")
+    assert ended.code == 0, ended.err
+    assert "samples   24\n" in ended.out
+    assert "classes   BCR/ABL 12, NEG 12\n" in ended.out
+    assert "warning   1 feature with one value only: they tell nothing: 'GENE03'." in ended.out
+    ended = terminal.run("data", "check", "north.csv", "--study", "study.toml", "--json")
+    found = json.loads(ended.out)
+    assert found["constant_features"] == ["GENE03"]
+    assert found["classes"] == {"BCR/ABL": 12, "NEG": 12}
+    ended = terminal.run("data", "check", "north.csv", "--label", "subtype", "--positive", "NEG")
+    assert "classes   NEG 12, BCR/ABL 12\n" in ended.out
+    ended = terminal.run("data", "check", "north.csv", "--orientation", "sideways")
+    assert ended.code == 2 or "orientation is 'sideways'" in ended.err
+    assert "Traceback" not in ended.err
+    ended = terminal.run("data", "check", "nowhere.csv")
+    assert ended.code == 3
+    assert "COH-201" in ended.err
