@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cohortium.cli import audits, data, identities, runs, studies
+from cohortium.cli import audits, data, identities, models, runs, studies
 from cohortium.cli.terminal import new_console
 from cohortium.errors import CohortiumError
 
@@ -18,11 +18,12 @@ app = typer.Typer(
     help="Train one model on the genomic data that several sites hold; nobody sees another's "
     "records.",
 )
-for command in (runs.demo, runs.simulate, runs.join, runs.check):
+for command in (runs.demo, runs.simulate, runs.join, runs.check, models.predict):
     app.command()(command)
 app.add_typer(identities.app, name="identity")
 app.add_typer(studies.app, name="study")
 app.add_typer(data.app, name="data")
+app.add_typer(models.app, name="model")
 app.add_typer(audits.app, name="audit")
 
 

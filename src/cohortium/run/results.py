@@ -131,7 +131,11 @@ def _write_models(output: Path, results: Results) -> list[Path]:
             float(weights[-1, column]),
             agreed.positive,
             agreed.negative,
-            preparation={**study.preparation.model_dump(), "names": study.features.names},
+            preparation={
+                **study.preparation.model_dump(),
+                "names": study.features.names,
+                "aliases": study.features.aliases,
+            },
             training={
                 "study": study.study.name,
                 "study_digest": results.study.digest,

@@ -1,0 +1,124 @@
+"""Applying a revealed model to a site's new samples, prepared as its training's were."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cohortium.data import Cohort, Preparation, common_names, prepare, read_argument, with_features
+from cohortium.data.wording import counted, examples
+from cohortium.errors import CohortiumError, FeatureError, ModelFileError, ParameterError
+from cohortium.learn import Model
+
+# Of fewer samples means and spreads tell more of the samples than of the laboratory.
+_FEW_SAMPLES = 20
+# Of a normal distribution hardly any value lies beyond the usual bound of 8 deviations.
+_MANY_CLIPPED = 1e-3
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The probability of the positive class for each sample, and what to be wary of."""
+
+    samples: tuple[str, ...]
+    probabilities: NDArray[np.float64]
+    positive: str
+    negative: str
+    warnings: tuple[str, ...]
+
+    def as_csv(self) -> str:
+        """Return the lines sample, probability of the positive class, class (at 0.5)."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["sample", f"probability of {self.positive}", "class"])
+        for sample, probability in zip(self.samples, self.probabilities, strict=True):
+            name = self.positive if probability > 0.5 else self.negative
+            writer.writerow([sample, f"{probability:.6f}", name])
+        return text.getvalue()
+
+
+def read_for(model: Model, argument: str, *, label: str | None = None) -> Cohort:
+    """Return the cohort that a data argument names.
+
+    ``label`` is a column with the true classes: it is no feature, and samples of neither class of
+    the model are left out. Whether a plain table has samples or genes in rows is found by the
+    model's features. Errors: as ``read_argument``.
+    """
+    if label is not None:
+        return read_argument(
+            argument,
+            label=label,
+            positive=model.positive,
+            negative=model.negative,
+            missing_label="drop",
+        )
+    try:
+        return read_argument(argument)
+    except ParameterError:
+        # A plain table, which does not say what is in its rows.
+        found = []
+        for orientation in ("samples_in_rows", "genes_in_rows"):
+            try:
+                cohort = read_argument(argument, orientation=orientation)
+            except CohortiumError as error:
+                refusal = error
+            else:
+                found.append(cohort)
+        if not found:
+            raise refusal from None
+        return max(found, key=lambda cohort: len(set(cohort.features) & set(model.features)))
+
+
+def predict(model: Model, cohort: Cohort) -> Predictions:
+    """Return the predictions for a cohort, prepared by its own samples' means and spreads.
+
+    A feature that the cohort lacks counts as its mean, with a warning. Raises FeatureError where
+    it lacks more than half, ModelFileError where the model does not say how to prepare.
+    """
+    try:
+        settings = dict(model.preparation)
+        form, aliases = settings.pop("names", "exact"), settings.pop("aliases", {})
+        preparation = Preparation(**settings)
+    except TypeError:
+        raise ModelFileError(
+            "The model does not say how values are to be prepared.",
+            remedy="Give a model.json that a run of this version has written.",
+        ) from None
+    named, _ = common_names(cohort, form, aliases)
+    known = [name for name in model.features if name in set(named.features)]
+    lacking = sorted(set(model.features) - set(known))
+    if 2 * len(lacking) > len(model.features) or (lacking and preparation.standardise != "site"):
+        raise FeatureError(
+            f"{cohort.source} lacks {len(lacking):,} of the model's "
+            f"{counted(len(model.features), 'feature')}: {examples(lacking)}.",
+            remedy="Use data measured on the same features, named alike.",
+        )
+    ready, report = prepare(named.select_features(known), preparation)
+    values = with_features(ready, model.features).values
+    warnings = list(cohort.notes)
+    if lacking:
+        warnings.append(
+            f"{counted(len(lacking), 'feature')} of the model's {len(model.features):,} lacking, "
+            f"counted as their mean: {examples(lacking)}."
+        )
+    if preparation.standardise == "site" and len(cohort.samples) < _FEW_SAMPLES:
+        warnings.append(
+            f"Values are standardised by these {counted(len(cohort.samples), 'sample')} alone: of "
+            "so few the means and spreads are uncertain, and so are the predictions."
+        )
+    if report.clipped_cells > _MANY_CLIPPED * values.size:
+        warnings.append(
+            f"{report.clipped_cells / values.size:.1%} of the values lie beyond the bound of "
+            f"{preparation.clip:g}: they are unlike the training's (other units, no logarithm?)."
+        )
+    return Predictions(
+        cohort.samples,
+        model.predict_probability(values),
+        model.positive,
+        model.negative,
+        tuple(warnings),
+    )
