@@ -263,6 +263,32 @@ def test_who_is_patient_names_all_that_are_wrong(study, tmp_path):
     assert ("'0.2.0'" in hasty) != ("certificate at the address" in hasty)
 
 
+def test_a_caller_that_comes_again_and_again_does_not_end_a_patient_meeting(identities, tmp_path):
+    """bob's link has expired and he calls alice three times; carol does not come."""
+    false = identity(tmp_path, "bob", days=30, link=(-5, 3))
+    study = Study([identities[0], false, identities[2]])
+
+    def alice():
+        start = time.monotonic()
+        try:
+            study.connect("alice", patient=True, connect_timeout=1.5)
+        except CertificateError as error:
+            return time.monotonic() - start, str(error)
+
+    def bob():
+        for _ in range(3):
+            with contextlib.suppress(CertificateError, PeerAbortedError, ConnectError):
+                study.sites["bob"].listener.close()
+                study.sites["bob"].listener = socket.create_server(("127.0.0.1", 0))
+                study.connect("bob", connect_timeout=0.3)
+
+    seconds, found = run_all({"alice": alice, "bob": bob})["alice"]
+    study.close()
+    assert seconds > 1.2
+    assert "presented a link certificate that is expired" in found
+    assert "carol never dialled us" in found
+
+
 def test_the_order_of_parties_must_be_the_same(study):
     study.peers["carol"] = study.peers["carol"][::-1]
     results = study.run(options={n: {"connect_timeout": 0.6} for n in study.sites})

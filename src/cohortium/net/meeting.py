@@ -81,8 +81,8 @@ class Meeting:
 
         Errors: CertificateError, AgreementError, FrameError, PeerLostError, PeerAbortedError.
         """
-        wanted = len(self.earlier) + len(self.later)
-        return self._converse(listener, lambda: len(self.ready.keys() | self.wrong) >= wanted)
+        wanted = {peer.name for peer in (*self.earlier, *self.later)}
+        return self._converse(listener, lambda: wanted <= self.ready.keys() | self.wrong.keys())
 
     def turn_away(self, listener: socket.socket | None, reason: Abort) -> None:
         """Stop: tell ``reason`` to whoever is there, and for a second to those who still come."""
@@ -159,7 +159,8 @@ class Meeting:
             identified = yield from self._handshakes.accept(plain, host, awaited, until)
         except CertificateError as error:
             if self._reason is None:
-                self._found_wrong(address, error)
+                # Which party it is can not be told, so the others are still waited for.
+                self._found_wrong(f"caller from {host}", error)
             return
         except OSError as error:
             self._drop(address, tls.plain_reason(error))
