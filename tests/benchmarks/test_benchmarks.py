@@ -1,0 +1,32 @@
+"""The benchmarks run, at sizes that say nothing about speed: docs/benchmarks.md rests on them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "line"),
+    [
+        ("minibatch.py", "--features 4 --steps 6 --batch 32 --repeats 1", r"\n +4 +32 +[\d.]+"),
+        ("training.py", "--shape 20x50 --iterations 3 --repeats 1", r"\n +20x50 +1 +numpy"),
+        ("forecast.py", "--shape 40x30 --iterations 4 --repeats 1", r"\n +40x30 +1 +0 +(\d+) +\1 "),
+    ],
+)
+def test_a_benchmark_prints_its_table(script: str, arguments: str, line: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, str(BENCHMARKS / script), *arguments.split()],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert re.search(line, ended.stdout), ended.stdout
