@@ -367,6 +367,112 @@ BROKEN = {
 }
 
 
+# What was read without a word, or ended in a traceback, before it had a message.
+FOUND_LATER = {
+    "h5ad that is text": ("a.h5ad", "not\n", DataFileError, "is named as an AnnData file"),
+    "intervals": ("u.bed", "chr1\t1\t2\nchr1\t3\t4\n", DataFileError, "a PLINK 1 .bed file"),
+    "sample-major": ("s.bed", b"l\x1b\x00\x00", DataFileError, "variant after variant"),
+    "vcf without first line": ("v.vcf", "#CHROM\tPOS\n1\t2\n", DataFileError, "as a VCF file"),
+    "npz cut off": ("c.npz", b"PK\x03\x04abc", DataFileError, "named as NumPy arrays"),
+    "bed compressed": ("b.bed.gz", gzip.compress(b"l\x1b\x01"), DataFileError, "compressed"),
+    "genes that are dates": ("e.csv", "id,1-Mar,TP53\na,1,2\n", FeatureError, "'1-Mar'"),
+    "genes that are days": ("e.csv", "id,2001-09-02\na,1\n", FeatureError, "'2001-09-02'"),
+    "two separators": (
+        "m.tsv",
+        "id\tg\th\na\t1\t2\nb,3,4\n",
+        DataValueError,
+        "line 3 is separated by commas, the header by tabs",
+    ),
+    "a dash": ("d.csv", "id,g\na,-\n", DataValueError, "Write NA where the value is missing"),
+    "gct with a short row about samples": (
+        "g.gct",
+        "#1.3\n1\t2\t1\t1\nid\tDesc\ta\tb\ny\tna\tt\ng\td\t1\t2\n",
+        DataFileError,
+        "line 4 has 3 cells where the header has 4",
+    ),
+    "gct without a table": ("g.gct", "#1.2\n0\t0\n", DataFileError, "no table after line 2"),
+}
+
+
+@pytest.mark.parametrize("what", FOUND_LATER)
+def test_further_broken_files_are_refused_in_our_words(tmp_path, what):
+    name, content, kind, told = FOUND_LATER[what]
+    if what == "bed compressed":
+        pytest.importorskip("bed_reader")
+    with pytest.raises(kind) as caught:
+        read_cohort(file(tmp_path, content, name), orientation="samples_in_rows")
+    assert name in caught.value.what
+    assert told in str(caught.value)
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"samples": np.array("p")}, "samples is not a list of names"),
+        ({"samples": np.array([b"\xff", b"q"])}, "samples has names that are not UTF-8"),
+        ({"samples": ["", "q"]}, "sample number 1 has no name"),
+        ({"values": [[1j], [2]]}, "not a table of numbers"),
+    ],
+)
+def test_npz_names_and_numbers(tmp_path, change, told):
+    arrays = {"values": [[1.0], [2.0]], **NAMES}
+    with pytest.raises(DataValueError, match=told):
+        read_cohort(npz(tmp_path, **{**arrays, **change}))
+    assert read_cohort(npz(tmp_path, **{**arrays, "samples": [b"p", b"q"]})).samples == ("p", "q")
+
+
+def test_a_call_with_a_missing_allele_is_missing(tmp_path):
+    pytest.importorskip("cyvcf2")
+    row = "1\t5\t.\tA\tG\t.\t.\t.\tGT\t./1\t1|0\n"
+    found = read_cohort(file(tmp_path, HEADER + FORMATS + COLUMNS + row))
+    np.testing.assert_array_equal(found.values, [[np.nan], [1.0]])
+
+
+def test_one_variant_without_position_does_not_rename_the_others(tmp_path):
+    pytest.importorskip("bed_reader")
+    found = read_cohort(bed(tmp_path, bim="0 rs1 0 0 A G\n1 rs2 0 6 C T\n"))
+    assert found.features == ("1:6:T:C",)
+    assert found.values.shape == (2, 1)
+    assert found.notes == ("1 variant left out: without a position",)
+    assert read_cohort(bed(tmp_path, bim="0 rs1 0 0 A G\n0 rs2 0 0 C T\n")).features == (
+        "rs1",
+        "rs2",
+    )
+
+
+def test_cohorts_of_nobody_are_refused(tmp_path):
+    pytest.importorskip("bed_reader")
+    path = bed(tmp_path)
+    path.with_suffix(".fam").write_text("")
+    path.write_bytes(b"l\x1b\x01")
+    with pytest.raises(DataFileError, match="0 samples and 2 variants"):
+        read_cohort(path)
+    row = "1\t5\t.\tA\tG\t.\t.\t.\tGT\t0/1\t1|0\n"
+    pytest.importorskip("cyvcf2")
+    with pytest.raises(DataFileError, match="0 variants to train on .2 variants left out"):
+        read_cohort(file(tmp_path, HEADER + FORMATS + COLUMNS + row * 2))
+
+
+@pytest.mark.parametrize(
+    "about", ['"length of 5""', '"' + "GSM1000000 " * 13000 + '"'], ids=["quotes", "long"]
+)
+def test_what_people_wrote_into_a_series_matrix_may_be_anything(tmp_path, about):
+    about = f'!Series_summary\t{about}\n!Sample_characteristics_ch1\t"er: pos"\t"er: neg"\n'
+    text = about + MATRIX.replace('"g"\t1\t2', '"g"\t1\t#N/A')
+    found = read_cohort(file(tmp_path, text), label="er", positive="pos")
+    assert found.labels.tolist() == [1, 0]
+    np.testing.assert_array_equal(found.values, [[1.0], [np.nan]])
+
+
+def test_parquet_of_pandas_has_the_names_last(tmp_path):
+    frame = pl.DataFrame({"g": [1.0, 2.0], "h": [3, 4], "__index_level_0__": ["p", "q"]})
+    frame.write_parquet(tmp_path / "x.parquet")
+    found = read_cohort(tmp_path / "x.parquet", orientation="samples_in_rows")
+    assert (found.samples, found.features) == (("p", "q"), ("g", "h"))
+    assert found.values.tolist() == [[1, 3], [2, 4]]
+
+
 @pytest.mark.parametrize("what", BROKEN)
 def test_broken_files_are_refused_in_our_words(tmp_path, what):
     make, kind, told = BROKEN[what]

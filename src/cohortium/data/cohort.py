@@ -62,6 +62,15 @@ class Cohort:
         self._check_labels()
 
     def _check_names(self) -> None:
+        for error, what, names in (
+            (DataValueError, "sample", self.samples),
+            (FeatureError, "feature", self.features),
+        ):
+            if "" in names:
+                raise error(
+                    f"{self.source}: {what} number {names.index('') + 1} has no name.",
+                    remedy=f"Give every {what} a name of its own.",
+                )
         if twice := repeated(self.samples):
             raise DataValueError(
                 f"{self.source}: {counted(len(twice), 'sample name')} used more than once: "

@@ -18,6 +18,7 @@ from cohortium.errors import DataFileError
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _PARQUET = b"PAR1"
+_PANDAS_INDEX = "__index_level_0__"  # the names of the rows: pandas writes them last
 _HEAD = 1 << 12
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -135,6 +136,8 @@ def _parquet_as_text(name: str, raw: bytes) -> bytes:
     """Return a Parquet table as the tab-separated text that says the same."""
     try:
         frame = pl.read_parquet(io.BytesIO(raw))
+        if _PANDAS_INDEX in frame.columns:
+            frame = frame.select(_PANDAS_INDEX, pl.exclude(_PANDAS_INDEX))
         return frame.write_csv(separator="\t", null_value="NA").encode()
     except pl.exceptions.PolarsError as error:
         raise DataFileError(

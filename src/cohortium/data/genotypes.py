@@ -22,6 +22,7 @@ from cohortium.errors import DataFileError, DataValueError, FeatureError
 _ALLELES = frozenset("ACGT")
 _MISSING_CALL = 3
 _MOST_DOSAGE = 2.0
+_MOST_SAID = 120
 
 
 def read_plink(path: Path) -> Annotated:
@@ -32,6 +33,11 @@ def read_plink(path: Path) -> Annotated:
     three is missing or damaged, FeatureError where variants have no alleles.
     """
     bed_reader = imported("bed_reader", "plink", path.name)
+    if path.suffix != ".bed":
+        raise DataFileError(
+            f"{path.name} is a PLINK .bed file with another name, or compressed.",
+            remedy="Unpack it (gunzip), and name it .bed, beside its .bim and .fam.",
+        )
     for other in (path.with_suffix(".bim"), path.with_suffix(".fam")):
         if not other.is_file():
             packed = other.with_name(other.name + ".gz")
@@ -44,7 +50,7 @@ def read_plink(path: Path) -> Annotated:
     try:
         with bed_reader.open_bed(path) as bed:
             values = bed.read(dtype="float64")
-            names = _plink_names(bed, path)
+            names, placed = _plink_names(bed, path)
             families, people = list(bed.fid), list(bed.iid)
             columns = {
                 "family": [str(each) for each in families],
@@ -58,10 +64,15 @@ def read_plink(path: Path) -> Annotated:
     samples = [str(each) for each in people]
     if repeated(samples):
         samples = [f"{one}:{other}" for one, other in zip(families, people, strict=True)]
-    return Annotated(_cohort(path, values, samples, names, []), columns)
+    notes = []
+    if unplaced := values.shape[1] - len(placed):
+        values = values[:, placed]
+        notes.append(f"{counted(unplaced, 'variant')} left out: without a position")
+    return Annotated(_cohort(path, values, samples, names, notes), columns)
 
 
-def _plink_names(bed: Any, path: Path) -> tuple[str, ...]:
+def _plink_names(bed: Any, path: Path) -> tuple[list[str], list[int]]:
+    """Return the names of the variants to be used, and their places in the file."""
     parts = list(zip(bed.chromosome, bed.bp_position, bed.allele_2, bed.allele_1, strict=True))
     wrong = [
         str(name)
@@ -75,17 +86,18 @@ def _plink_names(bed: Any, path: Path) -> tuple[str, ...]:
             remedy="Leave them out (plink --snps-only just-acgt --mac 1), or use a set with "
             "alleles.",
         )
-    names = [f"{c}:{p}:{ref}:{alt}".upper() for c, p, ref, alt in parts]
-    if any(position == 0 for _, position, _, _ in parts):
+    placed = [place for place, (_, position, _, _) in enumerate(parts) if position != 0]
+    if not placed:
         # Without positions the identifiers are all there is.
-        names = [str(name) for name in bed.sid]
-    return tuple(names)
+        return [str(name) for name in bed.sid], list(range(len(parts)))
+    names = [f"{c}:{p}:{ref}:{alt}".upper() for c, p, ref, alt in parts]
+    return [names[place] for place in placed], placed
 
 
 def read_vcf(path: Path) -> Annotated:
     """Return the genotypes of a VCF or BCF file, compressed or not: calls, or dosages (DS).
 
-    Calls are taken where there are any. Variants with several alternative alleles, or with others
+    Calls are taken where there are any, one with a missing allele as missing. Variants with several alternative alleles, or with others
     than of A, C, G and T, are left out, and counted in the cohort's notes. Raises DataFileError
     where the file can not be read, DataValueError where it has neither calls nor dosages.
     """
@@ -94,7 +106,7 @@ def read_vcf(path: Path) -> Annotated:
     rows: list[npt.NDArray[np.float64]] = []
     several = other = 0
     try:
-        reader = cyvcf2.VCF(str(path), gts012=True)
+        reader = cyvcf2.VCF(str(path), gts012=True, strict_gt=True)
         samples = tuple(reader.samples)
         for variant in reader:
             if len(variant.ALT) > 1:
@@ -110,12 +122,6 @@ def read_vcf(path: Path) -> Annotated:
         raise
     except Exception as error:  # noqa: BLE001 - whatever the library thinks of a damaged file
         raise _damaged(path, "a VCF or BCF file", error) from None
-    if not samples or not rows:
-        raise DataFileError(
-            f"{path.name} has {counted(len(samples), 'sample')} and "
-            f"{counted(len(rows), 'variant')} to train on.",
-            remedy="Check that it was copied completely, and that it holds genotypes.",
-        )
     notes = [
         f"{counted(number, 'variant')} left out: {why}"
         for number, why in (
@@ -163,11 +169,19 @@ def _cohort(
             f"{counted(len(places), 'variant')} left out: there more than once "
             f"({examples(list(twice))})"
         )
+    if not samples or not names:
+        left_out = f" ({'; '.join(notes)})" if notes else ""
+        raise DataFileError(
+            f"{path.name} has {counted(len(samples), 'sample')} and "
+            f"{counted(len(names), 'variant')} to train on{left_out}.",
+            remedy="Check that it was copied completely, and that it holds genotypes.",
+        )
     return Cohort(values, tuple(samples), tuple(names), source=path.name, notes=tuple(notes))
 
 
 def _damaged(path: Path, what: str, error: Exception) -> DataFileError:
+    said = " ".join(str(error).split())[:_MOST_SAID]
     return DataFileError(
-        f"{path.name} can not be read as {what} ({type(error).__name__}).",
+        f"{path.name} can not be read as {what} ({said or type(error).__name__}).",
         remedy="It is damaged or cut off: copy or download it again, and the files beside it.",
     )

@@ -84,18 +84,31 @@ def read_npz(path: Path) -> Annotated:
             remedy=f"Save {_NPZ}.",
         )
     columns = {name: [str(cell) for cell in array] for name, array in arrays.items()}
-    cohort = Cohort(numbers, tuple(map(str, samples)), tuple(map(str, features)), source=path.name)
+    cohort = Cohort(
+        numbers,
+        _names(samples, "samples", path.name),
+        _names(features, "features", path.name),
+        source=path.name,
+    )
     return Annotated(cohort, columns)
 
 
 def _numbers(values: npt.NDArray[Any], source: str) -> npt.NDArray[np.float64]:
-    try:
-        numbers = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        numbers = None
-    if numbers is None or numbers.ndim != 2:
+    if values.dtype.kind not in "biuf" or values.ndim != 2:
         raise DataValueError(
             f"{source}: the values are not a table of numbers.",
             remedy="Save a matrix of numbers, samples in rows, NaN where missing.",
         )
-    return numbers
+    return np.asarray(values, dtype=np.float64)
+
+
+def _names(array: npt.NDArray[Any], name: str, source: str) -> tuple[str, ...]:
+    if array.ndim != 1 or array.dtype.kind not in "USiu":
+        raise DataValueError(f"{source}: {name} is not a list of names.", remedy=f"Save {_NPZ}.")
+    try:
+        return tuple(cell.decode() if isinstance(cell, bytes) else str(cell) for cell in array)
+    except UnicodeDecodeError:
+        raise DataValueError(
+            f"{source}: {name} has names that are not UTF-8.",
+            remedy="Save them as text, not as bytes.",
+        ) from None

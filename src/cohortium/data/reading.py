@@ -5,6 +5,7 @@ The format is found by the file's first bytes, not by its name: people rename fi
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from cohortium.data.annotated import Annotated, with_labels
@@ -16,12 +17,25 @@ from cohortium.data.idash import read_idash
 from cohortium.data.labels import LabelRequest, MissingLabel
 from cohortium.data.matrices import is_npz, read_h5ad, read_npz
 from cohortium.data.repositories import GCT, SERIES, read_gct, read_series_matrix
-from cohortium.data.wording import shown
-from cohortium.errors import ParameterError
+from cohortium.data.wording import counted, examples, shown
+from cohortium.errors import DataFileError, FeatureError, ParameterError
 
 _LABELS = "labels="
 _ZIP, _HDF5, _PLINK = b"PK\x03\x04", b"\x89HDF", b"l\x1b\x01"
 _VCF = (b"##fileformat=VCF", b"BCF\x02")
+# Formats that no text table is taken for: what is named so and begins otherwise is damaged.
+_PROMISED = {
+    ".h5ad": "an AnnData file",
+    ".npz": "NumPy arrays",
+    ".bed": "a PLINK 1 .bed file, variant after variant",
+    ".vcf": "a VCF file",
+    ".bcf": "a BCF file",
+}
+# Ziemann et al. 2016 (Genome Biol 17:177): symbols like MARCH1 that a spreadsheet took for dates.
+_MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+_DATE = re.compile(
+    rf"\d{{1,2}}-({_MONTHS})|({_MONTHS})-\d{{1,2}}|\d{{4}}-\d\d-\d\d( 00:00:00)?", re.IGNORECASE
+)
 
 
 def read_cohort(
@@ -62,8 +76,21 @@ def read_cohort(
     )
     found = _read_annotated(Path(path))
     if isinstance(found, Annotated):
-        return with_labels(found, request)
-    return read_expression(Path(path).name, found, request, orientation)
+        cohort = with_labels(found, request)
+    else:
+        cohort = read_expression(Path(path).name, found, request, orientation)
+    _refuse_dates(cohort)
+    return cohort
+
+
+def _refuse_dates(cohort: Cohort) -> None:
+    if dates := [name for name in cohort.features if _DATE.fullmatch(name)]:
+        raise FeatureError(
+            f"{cohort.source}: {counted(len(dates), 'feature name')} that a spreadsheet made a "
+            f"date: {examples(dates)}.",
+            remedy="Export from the original with the names as text (1-Mar was MARCH1 or MARC1, "
+            "now MARCHF1 or MTARC1; 2-Sep was SEPT2, now SEPTIN2).",
+        )
 
 
 def _read_annotated(path: Path) -> Annotated | bytes:
@@ -77,6 +104,13 @@ def _read_annotated(path: Path) -> Annotated | bytes:
         return read_h5ad(path)
     if head.startswith(_ZIP) and is_npz(path):
         return read_npz(path)
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    if head and suffix in _PROMISED:
+        raise DataFileError(
+            f"{path.name} is named as {_PROMISED[suffix]}, and does not begin like one.",
+            remedy="It is damaged, or something else (a genome browser's .bed has no genotypes): "
+            "export it again. A text table should be named .tsv or .csv.",
+        )
     text = read_text(path)
     if text.startswith(GCT):
         return read_gct(path, text)

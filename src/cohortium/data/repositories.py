@@ -37,6 +37,10 @@ def read_gct(path: Path, text: bytes) -> Annotated:
             remedy="Export the file again.",
         )
     genes, samples, about_genes, about_samples = [*map(int, numbers[:wanted]), 1, 0][:4]
+    if not body.strip():
+        raise DataFileError(
+            f"{path.name} has no table after line 2.", remedy="Check that it was copied completely."
+        )
     lines = body.split(b"\n")
     header, about, measured = lines[:1], lines[1 : 1 + about_samples], lines[1 + about_samples :]
     first = 1 + about_genes
@@ -48,8 +52,14 @@ def read_gct(path: Path, text: bytes) -> Annotated:
             remedy="It is cut off or was edited: export it again.",
         )
     columns = {}
-    for line in about:
+    for number, line in enumerate(about, 4):
         cells = [cell.strip() for cell in line.decode().split("\t")]
+        if len(cells) != len(table.header):
+            raise DataFileError(
+                f"{path.name}, line {number} has {counted(len(cells), 'cell')} where the header "
+                f"has {len(table.header):,}.",
+                remedy="It is cut off or was edited: export it again.",
+            )
         columns[cells[0]] = ["" if cell == "-666" else cell for cell in cells[first:]]
     return Annotated(genes_in_rows(table, first), columns)
 
@@ -82,10 +92,15 @@ def read_series_matrix(path: Path, text: bytes) -> Annotated:
 
 def _facts(head: str, samples: int, source: str) -> dict[str, list[str]]:
     columns: dict[str, list[str]] = {}
-    for cells in csv.reader(head.split("\n"), delimiter="\t"):
-        found = _ABOUT.fullmatch(cells[0]) if cells else None
+    for line in head.split("\n"):
+        found = _ABOUT.match(line)
         if found is None:
             continue
+        # One line at a time: quotation marks in what people wrote need not pair up.
+        try:
+            cells = next(csv.reader([line], delimiter="\t"))
+        except csv.Error:
+            continue  # a cell too long to be a label
         values = cells[1:]
         if len(values) != samples:
             raise DataFileError(

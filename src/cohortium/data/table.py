@@ -25,10 +25,13 @@ from cohortium.data.files import read_text
 from cohortium.data.wording import counted, shown
 from cohortium.errors import DataFileError, DataValueError
 
-MISSING = frozenset({"", "na", "nan", "null", "n/a"})
+MISSING = frozenset({"", "na", "nan", "null", "n/a", "#n/a"})
 """What stands for a missing value, in lower case."""
 
-_COMMON_SPELLINGS = ["NA", "na", "NaN", "nan", "NAN", "null", "NULL", "Null", "N/A", "n/a"]
+_COMMON_SPELLINGS = ["NA", "na", "NaN", "nan", "NAN", "null", "NULL", "Null", "N/A", "n/a", "#N/A"]
+# Missing by habit, but also what is left of a number that was cut: not taken for either.
+_MARKS = frozenset({"-", "--", ".", "?", "*"})
+_SEPARATOR_NAMES = {"\t": "tabs", ",": "commas", ";": "semicolons"}
 _SEPARATORS = "\t,;"
 _QUOTED = re.compile(rb'"[^"]*"?')
 _LINE = re.compile(rb'(?:[^"\n]+|"[^"]*"?)+')  # line ends in quotation marks do not end it
@@ -112,6 +115,8 @@ class Table:
         problem = "is not a finite number" if infinite else "is not a number"
         if cell.count(",") == 1 and _is_number(cell.replace(",", ".")):
             remedy = "Write decimals with a point, without a thousands separator."
+        elif cell in _MARKS:
+            remedy = "Write NA where the value is missing."
         else:
             remedy = (
                 "Correct the cell, or write NA where the value is missing; "
@@ -152,7 +157,7 @@ def parse_table(source: str, text: bytes, *, before: int = 0) -> Table:
             width = len(cells)
             header = _header_as_wide_as(header, cells)
         if len(cells) != len(header):
-            raise _ragged(source, line, cells, len(header))
+            raise _ragged(source, line, cells, len(header), separator)
         names.append(cells[0].strip())
         lines.append(line)
     if not names:
@@ -163,7 +168,7 @@ def parse_table(source: str, text: bytes, *, before: int = 0) -> Table:
 
 
 def is_missing(cell: str) -> bool:
-    """Return whether a cell stands for a missing value: empty, NA, NaN, null, n/a in any case."""
+    """Return whether a cell stands for a missing value, as ``MISSING`` has it, in any case."""
     return cell.strip().lower() in MISSING
 
 
@@ -212,9 +217,16 @@ def _header_as_wide_as(header: tuple[str, ...], first_row: Sequence[str]) -> tup
     return header
 
 
-def _ragged(source: str, line: int, cells: list[str], width: int) -> DataValueError:
+def _ragged(source: str, line: int, cells: list[str], width: int, separator: str) -> DataValueError:
     if not cells:
         return DataValueError(f"{source}, line {line} is empty.", remedy="Delete the empty line.")
+    for other in _SEPARATORS.replace(separator, ""):
+        if sum(cell.count(other) for cell in cells) == width - 1:
+            return DataValueError(
+                f"{source}, line {line} is separated by {_SEPARATOR_NAMES[other]}, the header by "
+                f"{_SEPARATOR_NAMES[separator]}.",
+                remedy="Use one separator in the whole file.",
+            )
     surplus = len(cells) - width
     where = (
         f"column {width + 1} and after have no name in the header"
