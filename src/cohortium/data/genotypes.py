@@ -97,9 +97,10 @@ def _plink_names(bed: Any, path: Path) -> tuple[list[str], list[int]]:
 def read_vcf(path: Path) -> Annotated:
     """Return the genotypes of a VCF or BCF file, compressed or not: calls, or dosages (DS).
 
-    Calls are taken where there are any, one with a missing allele as missing. Variants with several alternative alleles, or with others
-    than of A, C, G and T, are left out, and counted in the cohort's notes. Raises DataFileError
-    where the file can not be read, DataValueError where it has neither calls nor dosages.
+    Calls are taken where there are any, one with a missing allele as missing. Variants with several
+    alternative alleles, or with others than of A, C, G and T, are left out, and counted in the
+    cohort's notes. Raises DataFileError where the file can not be read, DataValueError where it has
+    neither calls nor dosages.
     """
     cyvcf2 = imported("cyvcf2", "vcf", path.name)
     names: list[str] = []
