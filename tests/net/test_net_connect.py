@@ -263,6 +263,63 @@ def test_who_is_patient_names_all_that_are_wrong(study, tmp_path):
     assert ("'0.2.0'" in hasty) != ("certificate at the address" in hasty)
 
 
+def test_everybody_who_is_patient_hears_of_all_that_is_wrong(identities, tmp_path):
+    """bob has a false certificate of alice, and dave, who comes late, one of carol."""
+    dave = identity(tmp_path, "dave", days=30)
+    study = Study([*identities[:3], dave])
+    for who, whose in (("bob", "alice"), ("dave", "carol")):
+        false = identity(tmp_path, whose, 0, 3)
+        study.change(who, whose, certificate_pem=false.certificate_pem)
+
+    def late():
+        time.sleep(0.5)
+        return study.connect("dave", patient=True, connect_timeout=1.5)
+
+    parties = {
+        name: lambda name=name: study.connect(name, patient=True, connect_timeout=2.0)
+        for name in ("alice", "bob", "carol")
+    }
+    found = {name: str(error) for name, error in run_all({**parties, "dave": late}).items()}
+    study.close()
+    # A refused certificate is told by both: who presented it can not tell which party refused it
+    # where all call from one computer.
+    for name in ("bob", "dave"):
+        assert "address of alice" in found[name], name
+        assert "address of carol" in found[name], name
+    assert "refused our certificate" in found["alice"]
+    assert "dave found: [COH-402] The certificate at the address of carol" in found["alice"]
+    assert "refused our certificate" in found["carol"]
+    assert "bob found: [COH-402] The certificate at the address of alice" in found["carol"]
+    assert "stopped the run" not in "".join(found.values())
+
+
+def test_who_is_patient_goes_on_when_a_party_hangs_up(identities):
+    """bob stops once he has met alice; carol comes later, with another version."""
+    study = Study(identities[:3])
+    other = {"agreement": {**AGREEMENT, "version": "0.2.0"}}
+
+    def bob():
+        try:
+            study.connect("bob", connect_timeout=0.4)
+        except ConnectError as error:
+            return error
+
+    def late():
+        time.sleep(1.0)
+        return study.connect("carol", patient=True, connect_timeout=1.0, **other)
+
+    found = run_all(
+        {
+            "alice": lambda: study.connect("alice", patient=True, connect_timeout=2.0),
+            "bob": bob,
+            "carol": late,
+        }
+    )
+    study.close()
+    assert "bob stopped the run" in str(found["alice"])
+    assert "'0.2.0'" in str(found["alice"])
+
+
 def test_a_caller_that_comes_again_and_again_does_not_end_a_patient_meeting(identities, tmp_path):
     """bob's link has expired and he calls alice three times; carol does not come."""
     false = identity(tmp_path, "bob", days=30, link=(-5, 3))

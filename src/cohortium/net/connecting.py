@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from cohortium.errors import (
     CertificateError,
@@ -16,9 +17,12 @@ from cohortium.errors import (
     ConnectError,
     DeadlineError,
     ParameterError,
+    PeerAbortedError,
 )
 from cohortium.net import addresses
+from cohortium.net.abort import Abort
 from cohortium.net.certificates import certificate_name, fingerprint
+from cohortium.net.frames import MAX_ABORT, NO_SESSION
 from cohortium.net.hello import session_id
 from cohortium.net.identity import Identity, check_name
 from cohortium.net.meeting import Meeting
@@ -66,10 +70,11 @@ def connect(
             listener.listen(128)
             listener.setblocking(False)
         complete = meeting.run(listener)
-        if meeting.wrong:
-            raise _all_wrong(meeting, None if complete else _missing(meeting, listener))
-        if not complete:
-            raise _missing(meeting, listener)
+        missing = None if complete else _missing(meeting, listener)
+        if patient:
+            _share_findings(meeting, missing, [peer.name for peer in peers], end)
+        elif missing is not None:
+            raise missing
         session = session_id(meeting.nonces)
         for link in meeting.ready.values():
             link.session = session
@@ -106,9 +111,49 @@ def _start_together(mesh: Mesh, end: float) -> None:
         ) from error
 
 
-def _all_wrong(meeting: Meeting, missing: ConnectError | None) -> CohortiumError:
-    """Return one error for all parties that are wrong or missing, of the first one's kind."""
-    errors = [*meeting.wrong.values(), *([missing] if missing is not None else [])]
+def _share_findings(
+    meeting: Meeting, missing: ConnectError | None, parties: Sequence[str], end: float
+) -> None:
+    """Tell all that are here what is wrong, hear what they found, and raise all of it as one.
+
+    Nobody leaves before that: who hangs up at its first finding keeps the others from theirs.
+    """
+    found = [*meeting.wrong.values(), *([missing] if missing is not None else [])]
+    mine = Abort.of(_as_one(found), meeting.me).encode() if found else b""
+    # No session yet: its identifier needs the greetings of all.
+    mesh = Mesh(meeting.me, parties, meeting.ready, session_id=NO_SESSION)
+    left = max(0.0, end - time.monotonic()) + _GRACE
+    try:
+        heard = mesh.exchange_messages(
+            "findings",
+            dict.fromkeys(meeting.ready, mine),
+            dict.fromkeys(meeting.ready, MAX_ABORT),
+            deadline=left,
+        )
+    except CohortiumError as error:
+        heard = {}
+        found.append(error)
+    for peer, told in heard.items():
+        if told:
+            reason = Abort.decode(told, peer)
+            found.append(
+                PeerAbortedError(
+                    f"{peer} found: [{reason.code}] {reason.text}",
+                    remedy=f"See the screen of {peer}.",
+                )
+            )
+    if found:
+        # Who hung up now would take from others what they still have to hear of a third.
+        with suppress(CohortiumError):
+            everyone = meeting.ready
+            mesh.exchange_messages(
+                "heard", dict.fromkeys(everyone, b""), dict.fromkeys(everyone, 0), deadline=_GRACE
+            )
+        raise _as_one(found)
+
+
+def _as_one(errors: Sequence[CohortiumError]) -> CohortiumError:
+    """Return one error that says what all of them say, of the first one's kind."""
     if len(errors) == 1:
         return errors[0]
     whats, remedies = [each.what for each in errors], [each.remedy for each in errors]

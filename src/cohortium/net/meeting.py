@@ -19,6 +19,7 @@ from cohortium.errors import (
     CertificateError,
     CohortiumError,
     ConnectError,
+    PeerAbortedError,
     PeerLostError,
 )
 from cohortium.net import addresses, tls
@@ -66,7 +67,7 @@ class Meeting:
         self._patient = patient
         place = [peer.name for peer in peers].index(identity.name)
         self.earlier, self.later = peers[:place], peers[place + 1 :]
-        self._me = identity.name
+        self.me = identity.name
         self._identity = identity
         self._agreement = dict(agreement)
         self._until = end
@@ -173,8 +174,8 @@ class Meeting:
         sock, name = identified
         link = self._identified(sock, name)
         if name in self.ready and self._reason is None:
-            again = ConnectError(f"{name} is connected to {self._me} already; does it run twice?")
-            tell_all([link], Abort.of(again, self._me), _TELL_SECONDS)
+            again = ConnectError(f"{name} is connected to {self.me} already; does it run twice?")
+            tell_all([link], Abort.of(again, self.me), _TELL_SECONDS)
             self._forget(link)
             self._drop(address, f"a second {name}")
             return
@@ -206,26 +207,36 @@ class Meeting:
         while True:
             # What the peer sends now is for later; only that it hangs up matters.
             if (yield Wait(link.fileno(), 0, math.inf)):
-                link.lost()
+                self._hung_up(link)
+                return
 
     def _greet(self, link: Link, until: float, *, dialled: bool) -> Generator[Wait, bool, None]:
-        mine = Hello(self._me, link.peer, self.nonces[self._me], self._agreement)
+        mine = Hello(self.me, link.peer, self.nonces[self.me], self._agreement)
         link.send_message(LABEL, mine.encode(), Kind.HELLO)
         link.expect(expected_message(LABEL, HELLO_CAP, Kind.HELLO))
         while events := link.advance():
             if not (yield Wait(link.fileno(), events, until)):
                 raise TimeoutError(f"{link.peer} did not greet us")
         theirs = Hello.decode(link.take_message(), link.peer)
-        check_hello(theirs, me=self._me, peer=link.peer, agreement=self._agreement)
+        check_hello(theirs, me=self.me, peer=link.peer, agreement=self._agreement)
         if dialled != (link.peer in [peer.name for peer in self.earlier]):
             raise AgreementError(
-                f"{link.peer} dialled {self._me}, but by our list of parties we dial it.",
+                f"{link.peer} dialled {self.me}, but by our list of parties we dial it.",
                 remedy="Every party needs the same study file.",
             )
         if link.peer in self.ready:
             raise ConnectError(f"{link.peer} connected twice at the same time.")
         self.nonces[link.peer] = theirs.nonce
         self.ready[link.peer] = link
+
+    def _hung_up(self, link: Link) -> None:
+        try:
+            link.lost()
+        except (PeerLostError, PeerAbortedError) as error:
+            if not self._patient:
+                raise
+            del self.ready[link.peer]
+            self.wrong[link.peer] = error
 
     def _found_wrong(self, name: str, error: CohortiumError) -> None:
         """Keep why a party is wrong, and go on with the others; or end the meeting with it."""
@@ -234,7 +245,7 @@ class Meeting:
         self.wrong[name] = error
 
     def _identified(self, sock: socket.socket, name: str) -> Link:
-        link = Link(sock, me=self._me, peer=name)
+        link = Link(sock, me=self.me, peer=name)
         self.links.append(link)
         return link
 
