@@ -23,10 +23,9 @@ from cohortium.data import Cohort, common_features, prepare
 from cohortium.learn import Model, plan_dual, train
 from cohortium.mpc.clear import EXACT, ClearProtocol
 from cohortium.net import Identity
-from cohortium.run.child import read_site_data
 from cohortium.run.local import thread_limits
-from cohortium.run.party import preparation_of
 from cohortium.run.planning import dual_parameters
+from cohortium.run.preparing import preparation_of, read_site_data
 from cohortium.study import StudyFile, parse_study
 
 LABEL, POSITIVE, NEGATIVE = "subtype", "BCR/ABL", "NEG"

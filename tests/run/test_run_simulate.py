@@ -24,9 +24,8 @@ from run_sites import (
 from cohortium.data import prepare
 from cohortium.errors import BoundError
 from cohortium.learn import Model
-from cohortium.run.child import read_site_data
 from cohortium.run.local import LocalRun, simulate
-from cohortium.run.party import preparation_of
+from cohortium.run.preparing import preparation_of, read_site_data
 
 TOLERANCE = 0.005
 

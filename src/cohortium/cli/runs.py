@@ -98,8 +98,8 @@ def join(
 ) -> None:
     """Take part in a study as one of its parties."""
     from cohortium.net import expiry_warning, load_identity
-    from cohortium.run.child import read_site_data
     from cohortium.run.party import PartySetup, run_party
+    from cohortium.run.preparing import read_site_data
     from cohortium.run.results import METRICS_FILE
     from cohortium.screen import RunScreen, show_metrics
     from cohortium.study import (
@@ -155,18 +155,23 @@ def check(
     listen: Annotated[
         str | None, typer.Option(help="This computer's own address to listen at, as for join.")
     ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="This site's data, as for join: tried here, and for a forecast."),
+    ] = None,
     samples: Annotated[
         int | None,
-        typer.Option(min=1, help="How many samples this site will bring: for a forecast."),
+        typer.Option(min=1, help="Without a file yet: how many samples it will have."),
     ] = None,
     features: Annotated[
-        int | None, typer.Option(min=1, help="How many features they have: for a forecast.")
+        int | None, typer.Option(min=1, help="Without a file yet: how many features.")
     ] = None,
 ) -> None:
-    """Try a study's links, run by all parties at about the same time; touches no data.
+    """Try a study's links, run by all parties at about the same time.
 
-    With --samples and --features of every data owner a rehearsal on made-up rows tells how many
-    rounds, bytes and minutes the study will take.
+    With --data (or --samples and --features) at every data owner a rehearsal on made-up rows
+    tells how many rounds, bytes and minutes the study will take. Of the data the other sites
+    learn these two numbers only.
     """
     from cohortium.net import load_identity
     from cohortium.run.preflight import preflight
@@ -181,6 +186,8 @@ def check(
     signatures = load_signatures(signatures_path(study))
     if (samples is None) != (features is None):
         raise typer.BadParameter("--samples and --features go together.")
+    if data is not None and samples is not None:
+        raise typer.BadParameter("With --data, --samples and --features are read from the file.")
     found = preflight(
         loaded,
         name,
@@ -189,6 +196,7 @@ def check(
         out,
         connect_timeout=wait,
         listen_host=listen,
+        data=data,
         size=None if samples is None or features is None else StatedSize(samples, features),
     )
     show_preflight(console, found)

@@ -15,17 +15,12 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-from cohortium.data import Cohort, read_argument
 from cohortium.errors import CohortiumError
 from cohortium.net import load_identity
 from cohortium.run.party import PartySetup, run_party
+from cohortium.run.preparing import read_site_data
 from cohortium.run.timeline import Event
-from cohortium.study import Study, parse_signatures, parse_study
-
-
-def read_site_data(argument: str, study: Study) -> Cohort:
-    """Return the cohort in the file or files that a ``--data`` argument names."""
-    return read_argument(argument, **study.data.model_dump())
+from cohortium.study import parse_signatures, parse_study
 
 
 def error_event(error: CohortiumError) -> Event:

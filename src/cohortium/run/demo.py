@@ -19,8 +19,8 @@ from cohortium.data import Cohort, Fitted, fit, read_cohort
 from cohortium.learn import Model, accuracy, auc, plan_dual, train
 from cohortium.mpc.clear import EXACT, ClearProtocol
 from cohortium.run.local import LocalRun, simulate
-from cohortium.run.party import preparation_of
 from cohortium.run.planning import dual_parameters
+from cohortium.run.preparing import preparation_of
 from cohortium.run.timeline import Event
 from cohortium.study import StudyFile, parse_study
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from cohortium.learn import DualPlan, PrimalPlan
 from cohortium.run.planning import Plan
 
-ITERATIONS, CHECK = "iterations", "check"
+READ, PREPARE, ITERATIONS, CHECK = "read", "prepare", "iterations", "check"
 # An iteration of the first and of the second half of those rehearsed.
 EARLY, LATE = "an early iteration", "a late iteration"
+
+
+Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Phase(BaseModel):
@@ -21,17 +24,18 @@ class Phase(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    seconds: float = Field(ge=0)
+    seconds: Seconds
     rounds: float = Field(ge=0)
     sent: dict[str, float]
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run will take, from sharing to the last reveal, and of this party's machine.
+    """What a run will take until the last reveal, and of this party's machine.
 
     ``phases`` has seconds, rounds and bytes of all links; ``links`` bytes from one party to
-    another; ``memory`` and ``disk`` are bytes here, without the reading of the data file.
+    another; ``memory`` and ``disk`` are bytes here. Where no site named its file, reading it is
+    not in the seconds, nor in the memory of a site that did not.
     """
 
     form: str
@@ -44,7 +48,7 @@ class Forecast:
 
     @property
     def seconds(self) -> float:
-        """Seconds from sharing to the last reveal."""
+        """Seconds of all phases."""
         return sum(phase.seconds for phase in self.phases.values())
 
     @property
@@ -79,6 +83,19 @@ class Longer(NamedTuple):
         raise TypeError("Two plans of one form are needed.")
 
 
+def before_meeting(alone: Sequence[Mapping[str, float]]) -> dict[str, Phase]:
+    """Return the phases that each party does alone: the others wait for the slowest."""
+    slowest: dict[str, float] = {}
+    for own in alone:
+        for name in own.keys() & {READ, PREPARE}:
+            slowest[name] = max(own[name], slowest.get(name, 0.0))
+    return {
+        name: Phase(seconds=slowest[name], rounds=0, sent={})
+        for name in (READ, PREPARE)
+        if name in slowest
+    }
+
+
 def of_all_parties(
     taken: Mapping[str, Mapping[str, Phase]], computing: tuple[str, ...], longer: Longer
 ) -> tuple[dict[str, Phase], dict[tuple[str, str], float]]:
@@ -108,12 +125,12 @@ def _whole(own: Mapping[str, Phase], longer: Longer) -> dict[str, Phase]:
     more = longer.iterations - longer.rehearsed
     if more and ITERATIONS in own and EARLY in own and LATE in own:
         first, late = own[ITERATIONS], own[LATE]
-        seconds = late.seconds
+        seconds = first.seconds / longer.rehearsed
         if longer.grows:
-            # The two halves' middles are half the rehearsal apart; ¼ of it separates the later
-            # middle from the end, and half of what is to come its own middle.
+            # The two halves' middles are half the rehearsal apart; half of it separates its own
+            # middle from its end, and half of what is to come that one's middle.
             growth = max(0.0, late.seconds - own[EARLY].seconds) / (longer.rehearsed / 2)
-            seconds += growth * (longer.rehearsed / 4 + more / 2)
+            seconds += growth * (longer.rehearsed / 2 + more / 2)
         phases[ITERATIONS] = Phase(
             seconds=first.seconds + more * seconds,
             rounds=first.rounds + more * late.rounds,

@@ -13,20 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cohortium.data import (
-    Cohort,
-    NamingReport,
-    Preparation,
-    by_fold,
-    common_names,
-    prepare,
-    with_features,
-)
+from cohortium.data import Cohort, with_features
 from cohortium.errors import (
     CertificateError,
     CohortiumError,
     IdentityFileError,
-    LabelError,
     ParameterError,
     StudyError,
 )
@@ -48,6 +39,7 @@ from cohortium.run.audit import AuditLog
 from cohortium.run.clocks import check_clocks
 from cohortium.run.consent import check_own, collect
 from cohortium.run.planning import Plan, make_plan, run_training
+from cohortium.run.preparing import prepare_site
 from cohortium.run.results import Results, file_digests, make_output, write_agreement, write_results
 from cohortium.run.software import software
 from cohortium.run.timeline import Event, Timeline
@@ -129,7 +121,7 @@ def _run(
     certificates = {peer.name: peer.certificate_pem for peer in peers}
     timeline = Timeline(tell, study.model.iterations)
     timeline.phase("prepare")
-    cohort, naming = _prepared(setup, tell)
+    cohort, naming = prepare_site(study, setup.name, setup.cohort, tell)
     if setup.cohort is not None and setup.policy is not None:
         setup.policy.check_data(study, setup.cohort)
         if setup.register is not None:
@@ -250,11 +242,6 @@ def study_peers(study: Study) -> list[Peer]:
     return peers
 
 
-def preparation_of(study: Study) -> Preparation:
-    """Return the study's preparation section as the data layer's settings."""
-    return Preparation(**study.preparation.model_dump())
-
-
 def make_engine(name: str) -> Engine:
     """Return the engine of that name, "numpy" or "tensorflow"."""
     if name == "numpy":
@@ -262,45 +249,6 @@ def make_engine(name: str) -> Engine:
     if name == "tensorflow":
         return TensorFlowEngine()
     raise ParameterError(f"There is no engine {name!r}.", remedy="Choose 'numpy' or 'tensorflow'.")
-
-
-def _prepared(
-    setup: PartySetup, tell: Callable[[Event], None]
-) -> tuple[Cohort | None, NamingReport | None]:
-    """Return this party's prepared cohort; all errors about its data come before it connects.
-
-    With it, what was done to its features' names. The errors' texts may quote the data, so they
-    must not reach the other parties.
-    """
-    owns = setup.name in setup.study.study.with_role("data")
-    if not owns:
-        if setup.cohort is not None:
-            raise StudyError(
-                f"{setup.name!r} does not have the role 'data', but data were given for it.",
-                remedy="Leave the data out, or change the study at every site.",
-            )
-        return None, None
-    if setup.cohort is None:
-        raise StudyError(
-            f"{setup.name!r} has the role 'data', but no data were given.",
-            remedy="Name this site's file with --data.",
-        )
-    if setup.cohort.labels is None:
-        raise LabelError(
-            f"{setup.cohort.source} has no labels.",
-            remedy="Name the label's column in the study file ([data] label), or give a label "
-            "file: --data FILE,labels=LABELFILE.",
-        )
-    study = setup.study.study
-    named, naming = common_names(setup.cohort, study.features.names, study.features.aliases)
-    if study.features.list is not None:
-        named = named.select_features(study.features.list)
-    cohort, report = prepare(named, preparation_of(study))
-    for line in (*cohort.notes, *naming.lines(), *report.lines()):
-        tell({"event": "note", "text": line})
-    if study.validation is not None:
-        cohort = by_fold(cohort, study.validation.folds)
-    return cohort, naming
 
 
 def check_identity(study: Study, name: str, identity: Identity) -> None:

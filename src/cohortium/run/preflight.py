@@ -1,23 +1,27 @@
-"""Before a study: whether this site and its links are ready, and what a run will take.
+"""Before a study: whether this site, its data and its links are ready, and what a run will take.
 
-No data are touched: the forecast comes of made-up rows.
+The forecast comes of made-up rows. Where a site names its file, it is read and prepared as for a
+run, at that site alone: the others are told how many samples and features there are.
 """
 
 from __future__ import annotations
 
 import shutil
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cohortium.data import Cohort, prepare
 from cohortium.errors import CohortiumError
 from cohortium.net import Identity, LinkSpeed, connect, expiry_warning, probe
 from cohortium.run.clocks import check_clocks
 from cohortium.run.consent import check_own, collect
-from cohortium.run.forecast import Forecast
+from cohortium.run.forecast import PREPARE, READ, Forecast
 from cohortium.run.party import check_identity, study_peers
-from cohortium.run.rehearsal import StatedSize, exchange_sizes, rehearse
+from cohortium.run.preparing import preparation_of, prepare_site, read_site_data
+from cohortium.run.rehearsal import StatedSize, exchange_sizes, made_up_cohort, rehearse
 from cohortium.run.software import software
-from cohortium.study import Signature, StudyFile, missing
+from cohortium.study import Signature, Study, StudyFile, missing
 
 _LEAST_DISK = 1 << 30
 
@@ -44,13 +48,15 @@ def preflight(
     *,
     connect_timeout: float,
     listen_host: str | None = None,
+    data: str | None = None,
     size: StatedSize | None = None,
 ) -> Preflight:
     """Meet all parties that run this too, compare what must be equal, measure the links.
 
-    Where all data owners state a ``size``, a rehearsal makes a forecast. Nothing of any site's
-    data is read, nor told but that. Raises the error that a run would end with: who
-    could not be reached and why, whose certificate, version, digest, clock or signature differs.
+    Where all data owners name their ``data`` (as ``join`` takes it) or state a ``size``, a
+    rehearsal makes a forecast. Of a site's data nothing is told but the size. Raises the error
+    that a run would end with: who could not be reached and why, whose certificate, version,
+    digest, clock or signature differs.
     """
     found = Preflight(name)
     peers = study_peers(study.study)
@@ -65,6 +71,7 @@ def preflight(
         own = {}
         found.problems.append(f"{error.what} {error.remedy}")
     _check_disk(found, output)
+    own_rows = _own_rows(found, study.study, data, size)
     mesh = connect(
         identity,
         peers,
@@ -88,24 +95,59 @@ def preflight(
         else:
             found.well.append("signatures: all parties have signed")
         found.links = probe(mesh)
-        sizes = exchange_sizes(mesh, study.study, size)
+        sizes = exchange_sizes(mesh, study.study, own_rows.size)
         silent = [owner for owner in study.study.with_role("data") if owner not in sizes]
         if silent:
             found.warnings.append(
                 f"no forecast: {', '.join(silent)} did not state how much data it will bring "
-                "(--samples, --features)."
+                "(--data, or --samples and --features)."
             )
         else:
-            found.forecast = rehearse(mesh, study.study, sizes)
-            _check_forecast(found, found.forecast)
+            found.forecast = rehearse(mesh, study.study, sizes, own_rows.seconds)
+            unread = own_rows.size is not None and READ not in own_rows.seconds
+            found.well.append(
+                f"memory: {found.forecast.memory / 1e9:.2f} GB at most"
+                + (", without reading a file" if unread else "")
+            )
+            found.well.append(f"disk: {found.forecast.disk / 1e6:.1f} MB for the results")
     return found
 
 
-def _check_forecast(found: Preflight, forecast: Forecast) -> None:
-    found.well.append(
-        f"memory: {forecast.memory / 1e9:.1f} GB at most in the rehearsal, without reading a file"
-    )
-    found.well.append(f"disk: {forecast.disk / 1e6:.0f} MB for the results")
+@dataclass(frozen=True)
+class _OwnRows:
+    """How much data this site brings, the seconds of what it did with them, and the rows."""
+
+    size: StatedSize | None
+    seconds: dict[str, float]
+    # Held as a run holds it, so that the memory told is that of a run.
+    cohort: Cohort | None = None
+
+
+def _own_rows(
+    found: Preflight, study: Study, data: str | None, size: StatedSize | None
+) -> _OwnRows:
+    """Read and prepare this site's rows as a run does; made-up ones where there is no file."""
+    start = time.perf_counter()
+    if data is None:
+        if size is None:
+            return _OwnRows(None, {})
+        cohort = made_up_cohort(size)
+        start = time.perf_counter()
+        prepare(cohort, preparation_of(study))
+        return _OwnRows(size, {PREPARE: time.perf_counter() - start}, cohort)
+    try:
+        cohort = read_site_data(data, study)
+        middle = time.perf_counter()
+        prepared, _ = prepare_site(study, found.party, cohort, lambda _event: None)
+    except CohortiumError as error:
+        found.problems.append(f"{error.what} {error.remedy}")
+        return _OwnRows(None, {})
+    seconds = {READ: middle - start, PREPARE: time.perf_counter() - middle}
+    if prepared is None:
+        return _OwnRows(None, {})
+    samples, features = prepared.values.shape
+    found.well.append(f"data: {samples:,} samples, {features:,} features, ready for this study")
+    return _OwnRows(StatedSize(samples, features), seconds, cohort)
 
 
 def _check_disk(found: Preflight, output: Path) -> None:

@@ -16,23 +16,33 @@ from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cohortium.data import Cohort
 from cohortium.errors import FrameError
-from cohortium.learn import Cohort as TrainingRows
 from cohortium.learn import revealed_shapes
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
 from cohortium.net import Mesh
 from cohortium.ring import NumpyEngine
-from cohortium.run.forecast import EARLY, LATE, Forecast, Longer, Phase, of_all_parties
+from cohortium.run.forecast import (
+    EARLY,
+    LATE,
+    Forecast,
+    Longer,
+    Phase,
+    Seconds,
+    before_meeting,
+    of_all_parties,
+)
 from cohortium.run.planning import make_plan, run_training
 from cohortium.study import DisclosureLedger, Study
 
 _MOST_ITERATIONS = 200
 _MESSAGE_BYTES = 64 << 10
-# A weight in model.json with its feature's name, and what else a run writes.
-_BYTES_A_WEIGHT, _OTHER_BYTES = 100, 1 << 20
+# A weight in model.json with its feature's name; the study, the record and the log of a run.
+_BYTES_A_WEIGHT, _OTHER_BYTES = 42, 64 << 10
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,7 @@ class _Size(BaseModel):
 class _Taken(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
+    alone: dict[str, Seconds]
     phases: dict[str, Phase]
 
 
@@ -72,6 +83,8 @@ class _Meter:
         self._iterations = iterations
         self._name: str | None = None
         self._before = self._start = self._middle = self._now()
+        # When the iterations of the half that is under way have ended.
+        self._ends = [self._start[0]]
 
     def phase(self, name: str) -> None:
         """Take note that a phase begins, and the one before has ended."""
@@ -83,13 +96,22 @@ class _Meter:
     def iteration(self, done: int) -> None:
         """Take note of either half of the iterations; the very first is not like the others."""
         half = self._iterations // 2
+        self._ends.append(time.perf_counter())
         if done == 1:
             self._start = self._now()
+            self._ends = [self._start[0]]
         if done == half:
             self._middle = self._now()
-            self.phases[EARLY] = _between(self._start, self._middle, max(1, half - 1))
+            self.phases[EARLY] = self._half(self._start, self._middle, max(1, half - 1))
         if done == self._iterations:
-            self.phases[LATE] = _between(self._middle, self._now(), done - half)
+            self.phases[LATE] = self._half(self._middle, self._now(), done - half)
+
+    def _half(self, first: _Moment, last: _Moment, iterations: int) -> Phase:
+        """Return an iteration of one half: the median of its seconds, as one may be held up."""
+        phase = _between(first, last, iterations)
+        seconds = float(np.median(np.diff(self._ends))) if len(self._ends) > 1 else phase.seconds
+        self._ends = [last[0]]
+        return phase.model_copy(update={"seconds": seconds})
 
     def _now(self) -> _Moment:
         # What a dealer keeps back to send it together belongs to this phase.
@@ -125,12 +147,17 @@ def exchange_sizes(mesh: Mesh, study: Study, own: StatedSize | None) -> dict[str
     return stated
 
 
-def rehearse(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> Forecast:
+def rehearse(
+    mesh: Mesh,
+    study: Study,
+    sizes: Mapping[str, StatedSize],
+    alone: Mapping[str, float] | None = None,
+) -> Forecast:
     """Return the forecast that all parties come to; all call it at the same point.
 
     ``sizes`` are of all data owners, in the study's order; the features in common are taken to be
-    the fewest of any. Raises FixedPointOverflowError where such a training does not fit, and what
-    a run's links raise.
+    the fewest of any. ``alone`` are the seconds by phase of what this party did before. Raises
+    FixedPointOverflowError where such a training does not fit, and what a run's links raise.
     """
     samples = {name: size.samples for name, size in sizes.items()}
     features = min(size.features for size in sizes.values())
@@ -145,39 +172,60 @@ def rehearse(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> Forec
     engine = NumpyEngine()
     protocol = start(mesh, roles, ledger, engine)
     meter = _Meter(mesh, protocol, few)
-    owned = {mesh.name: _made_up(samples[mesh.name], features)} if mesh.name in samples else {}
+    owned = {mesh.name: _made_up_rows(samples[mesh.name], features)} if mesh.name in samples else {}
     engine.run(lambda: run_training(protocol, study, plan, samples, owned, ledger.allowed, meter))
     meter.phase("")
-    taken = _exchange_taken(mesh, meter.phases)
-    models = 1 if chosen else len(study.model.l2)
-    phases, links = of_all_parties(taken, roles.computing, Longer.of(whole, plan))
+    taken = _exchange_taken(mesh, _Taken(alone=dict(alone or {}), phases=meter.phases))
+    received = mesh.name in ledger.receivers("model")
+    models = (1 if chosen else len(study.model.l2)) if received else 0
+    ready = before_meeting([party.alone for party in taken.values()])
+    phases, links = of_all_parties(
+        {name: party.phases for name, party in taken.items()},
+        roles.computing,
+        Longer.of(whole, plan),
+    )
     return Forecast(
         form=form,
         rehearsed=few,
         iterations=iterations,
-        phases=phases,
+        phases={**ready, **phases},
         links=links,
         memory=_peak_memory(),
         disk=_BYTES_A_WEIGHT * features * models + _OTHER_BYTES,
     )
 
 
-def _made_up(samples: int, features: int) -> TrainingRows:
+def made_up_cohort(size: StatedSize) -> Cohort:
+    """Return a cohort of a site that has no file yet."""
+    values, labels = _made_up_rows(size.samples, size.features)
+    return Cohort(
+        values,
+        tuple(f"sample {place}" for place in range(size.samples)),
+        tuple(f"feature {place}" for place in range(size.features)),
+        labels,
+        "positive",
+        "negative",
+        "made-up rows",
+    )
+
+
+def _made_up_rows(
+    samples: int, features: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Return rows and labels that tell nothing of anybody."""
     values = np.random.default_rng(0).standard_normal((samples, features))
     # Small, so that no logit exceeds a stated bound; what they are changes no cost.
-    return np.clip(values, -1.0, 1.0), np.arange(samples) % 2
+    return np.clip(values, -1.0, 1.0, out=values), np.arange(samples, dtype=np.int64) % 2
 
 
-def _exchange_taken(mesh: Mesh, own: dict[str, Phase]) -> dict[str, dict[str, Phase]]:
-    mine = _Taken(phases=own)
+def _exchange_taken(mesh: Mesh, own: _Taken) -> dict[str, _Taken]:
     received = mesh.exchange_messages(
         "rehearsed",
-        dict.fromkeys(mesh.peers, mine.model_dump_json().encode()),
+        dict.fromkeys(mesh.peers, own.model_dump_json().encode()),
         dict.fromkeys(mesh.peers, _MESSAGE_BYTES),
         deadline=None,
     )
-    taken = {name: _parsed(_Taken, name, text, mesh).phases for name, text in received.items()}
+    taken = {name: _parsed(_Taken, name, text, mesh) for name, text in received.items()}
     return {name: own if name == mesh.name else taken[name] for name in mesh.parties}
 
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cohortium.data import DataCheck
-from cohortium.run.forecast import Forecast
+from cohortium.run.forecast import READ, Forecast
 from cohortium.run.preflight import Preflight
 from cohortium.run.verifying import Verdict
 from cohortium.study import StudyFile
@@ -76,7 +76,8 @@ def _show_forecast(console: Console, forecast: Forecast) -> None:
     console.print(table)
     console.print(
         f"From a rehearsal of {forecast.rehearsed} of {forecast.iterations} iterations on made-up "
-        "rows. Reading and preparing the data, and waiting for each other, come on top.",
+        "rows. Starting the program and waiting for each other come on top"
+        + ("." if READ in forecast.phases else ", and reading the data."),
         highlight=False,
     )
     for (sender, receiver), sent in forecast.links.items():

@@ -1,0 +1,67 @@
+"""A site's own rows made ready for a run: read, named as the study says, prepared, by fold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cohortium.data import (
+    Cohort,
+    NamingReport,
+    Preparation,
+    by_fold,
+    common_names,
+    prepare,
+    read_argument,
+)
+from cohortium.errors import LabelError, StudyError
+from cohortium.run.timeline import Event
+from cohortium.study import Study
+
+
+def read_site_data(argument: str, study: Study) -> Cohort:
+    """Return the cohort in the file or files that a ``--data`` argument names."""
+    return read_argument(argument, **study.data.model_dump())
+
+
+def preparation_of(study: Study) -> Preparation:
+    """Return the study's preparation section as the data layer's settings."""
+    return Preparation(**study.preparation.model_dump())
+
+
+def prepare_site(
+    study: Study, name: str, cohort: Cohort | None, tell: Callable[[Event], None]
+) -> tuple[Cohort | None, NamingReport | None]:
+    """Return party ``name``'s prepared cohort, and what was done to its features' names.
+
+    All errors about its data come before it connects: their texts may quote the data, so they must
+    not reach the other parties. StudyError where data and the party's roles do not fit, LabelError
+    where there are no labels, and what ``common_names``, ``prepare`` and ``by_fold`` raise.
+    """
+    owns = name in study.with_role("data")
+    if not owns:
+        if cohort is not None:
+            raise StudyError(
+                f"{name!r} does not have the role 'data', but data were given for it.",
+                remedy="Leave the data out, or change the study at every site.",
+            )
+        return None, None
+    if cohort is None:
+        raise StudyError(
+            f"{name!r} has the role 'data', but no data were given.",
+            remedy="Name this site's file with --data.",
+        )
+    if cohort.labels is None:
+        raise LabelError(
+            f"{cohort.source} has no labels.",
+            remedy="Name the label's column in the study file ([data] label), or give a label "
+            "file: --data FILE,labels=LABELFILE.",
+        )
+    named, naming = common_names(cohort, study.features.names, study.features.aliases)
+    if study.features.list is not None:
+        named = named.select_features(study.features.list)
+    prepared, report = prepare(named, preparation_of(study))
+    for line in (*prepared.notes, *naming.lines(), *report.lines()):
+        tell({"event": "note", "text": line})
+    if study.validation is not None:
+        prepared = by_fold(prepared, study.validation.folds)
+    return prepared, naming
