@@ -1,5 +1,6 @@
 """Estimators, written against secret tensors alone: they run over every protocol."""
 
+from cohortium.learn.adjusting import Adjustment
 from cohortium.learn.dual import Cohort, WeightedCohort
 from cohortium.learn.dual_plan import DualPlan, plan_dual
 from cohortium.learn.metrics import accuracy, auc
@@ -12,6 +13,7 @@ from cohortium.learn.training import train
 from cohortium.learn.watching import Watcher
 
 __all__ = [
+    "Adjustment",
     "Cohort",
     "DualParameters",
     "DualPlan",
