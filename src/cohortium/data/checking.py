@@ -43,6 +43,7 @@ class DataCheck:
     variants: int
     ambiguous_variants: int
     swapped_variants: int
+    unmatched: tuple[str, ...]
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -88,6 +89,7 @@ def check_cohort(cohort: Cohort) -> DataCheck:
         variants=len(variants) if genotypes else 0,
         ambiguous_variants=sum(each.ambiguous for each in variants) if genotypes else 0,
         swapped_variants=sum(each.swapped for each in variants) if genotypes else 0,
+        unmatched=cohort.unmatched,
         warnings=(),
         notes=cohort.notes,
     )
@@ -133,6 +135,7 @@ def _warnings(check: DataCheck, known: npt.NDArray[np.float64], *, genotypes: bo
         ("feature", check.mostly_missing_features, "with more than 20 % of the values missing"),
         ("feature", check.constant_features, "with one value only: they tell nothing"),
         ("sample", check.outlying_samples, "far from the others on average"),
+        ("name", check.unmatched, "of labels or covariates that no sample has"),
     ):
         if names:
             told.append(f"{counted(len(names), what)} {why}: {examples(names)}.")

@@ -24,7 +24,9 @@ class Cohort:
     ``values`` is float64 of shape (samples, features), NaN where missing; ``labels`` is int64 of
     shape (samples,), 1 for the class named ``positive`` and 0 for ``negative``, or None with both
     names None. ``source`` names the file in messages; ``notes`` says what its reader left out.
-    The arrays are read-only.
+    ``covariates`` (samples × columns), None without any, are in their own units, 0 and 1 for
+    levels; ``unmatched`` are names of a label or covariate file that are no samples here. The
+    arrays are read-only.
 
     Raises DataValueError (shape, infinity, duplicated sample), FeatureError (duplicated feature)
     or LabelError (labels other than 0 and 1, or without the names of the classes).
@@ -38,6 +40,8 @@ class Cohort:
     negative: str | None = None
     source: str = "cohort"
     notes: tuple[str, ...] = ()
+    covariates: npt.NDArray[np.float64] | None = None
+    unmatched: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         values = _read_only(np.asarray(self.values, dtype=np.float64))
@@ -60,6 +64,7 @@ class Cohort:
             )
         self._check_names()
         self._check_labels()
+        self._check_covariates()
 
     def _check_names(self) -> None:
         for error, what, names in (
@@ -106,6 +111,18 @@ class Cohort:
             )
         object.__setattr__(self, "labels", _read_only(labels.astype(np.int64)))
 
+    def _check_covariates(self) -> None:
+        if self.covariates is None:
+            return
+        columns = _read_only(np.asarray(self.covariates, dtype=np.float64))
+        object.__setattr__(self, "covariates", columns)
+        if columns.ndim != 2 or len(columns) != len(self.samples) or not np.isfinite(columns).all():
+            raise DataValueError(
+                f"{self.source}: covariates must be finite numbers, a row for each of "
+                f"{counted(len(self.samples), 'sample')}.",
+                remedy="Give one row for each sample, and fill in what is missing.",
+            )
+
     def __repr__(self) -> str:
         rows, columns = self.values.shape
         labelled = "labelled" if self.labels is not None else "no labels"
@@ -139,6 +156,8 @@ class Cohort:
             negative=self.negative,
             source=self.source,
             notes=self.notes,
+            covariates=None if self.covariates is None else self.covariates[positions],
+            unmatched=self.unmatched,
         )
 
     def select_features(self, names: Sequence[str]) -> Cohort:
@@ -162,6 +181,8 @@ class Cohort:
             negative=self.negative,
             source=self.source,
             notes=self.notes,
+            covariates=self.covariates,
+            unmatched=self.unmatched,
         )
 
 
@@ -170,18 +191,25 @@ def concatenate(cohorts: Sequence[Cohort], *, source: str) -> Cohort:
 
     The others' features are put into the order of the first. Raises FeatureError where the
     features differ, LabelError where only some are labelled or their classes differ,
-    DataValueError where two cohorts have a sample of the same name, ParameterError for none.
+    DataValueError where only some have covariates, or two have a sample of the same name,
+    ParameterError for none.
     """
     if not cohorts:
         raise ParameterError("There is nothing to concatenate.", remedy="Give one cohort or more.")
     first = cohorts[0]
     for other in cohorts[1:]:
         _check_same_features(first, other)
+        if (first.covariates is None) != (other.covariates is None):
+            raise DataValueError(
+                f"Only one of {first.source} and {other.source} has covariates.",
+                remedy="Read both with the same covariates.",
+            )
         if (first.positive, first.negative) != (other.positive, other.negative):
             raise LabelError(
                 f"{first.source} and {other.source} do not have the same classes.",
                 remedy="Read both with the same label, positive and negative class.",
             )
+    covariates = [cohort.covariates for cohort in cohorts if cohort.covariates is not None]
     labels = [cohort.labels for cohort in cohorts if cohort.labels is not None]
     return Cohort(
         values=np.concatenate(
@@ -194,6 +222,8 @@ def concatenate(cohorts: Sequence[Cohort], *, source: str) -> Cohort:
         negative=first.negative,
         source=source,
         notes=tuple(note for cohort in cohorts for note in cohort.notes),
+        covariates=np.concatenate(covariates) if covariates else None,
+        unmatched=tuple(name for cohort in cohorts for name in cohort.unmatched),
     )
 
 

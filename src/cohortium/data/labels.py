@@ -143,8 +143,9 @@ def labelled(cohort: Cohort, labels: LabelTexts, request: LabelRequest) -> Cohor
     """Return the cohort's samples that are of the two classes asked for, with their labels.
 
     Samples that the labels do not mention count as missing a label; labels of samples that are
-    not in the cohort are not used. Raises LabelError where no sample is mentioned, where labels
-    are missing and are not to be dropped, and where there are not two classes to choose from.
+    not in the cohort are not used, and counted in the notes. Raises LabelError where no sample is
+    mentioned, where labels are missing and are not to be dropped, and where there are not two
+    classes to choose from.
     """
     texts = [labels.texts.get(sample, "") for sample in cohort.samples]
     _refuse_missing(cohort, labels, texts, request)
@@ -153,6 +154,7 @@ def labelled(cohort: Cohort, labels: LabelTexts, request: LabelRequest) -> Cohor
     coded = np.array([texts[row] == positive for row in kept], dtype=np.int64)
     unlabelled = texts.count("")
     others = len(texts) - len(kept) - unlabelled
+    unmatched = sorted(set(labels.texts) - set(cohort.samples))
     notes = [
         f"{counted(number, 'sample')} left out: {why}"
         for number, why in (
@@ -161,12 +163,17 @@ def labelled(cohort: Cohort, labels: LabelTexts, request: LabelRequest) -> Cohor
         )
         if number
     ]
+    if unmatched:
+        notes.append(
+            f"{labels.source}: {counted(len(unmatched), 'sample name')} not in {cohort.source}."
+        )
     return replace(
         cohort.take(kept),
         labels=coded,
         positive=positive,
         negative=negative,
         notes=(*cohort.notes, *notes),
+        unmatched=tuple(unmatched),
     )
 
 

@@ -41,6 +41,9 @@ ClassWeights = Annotated[
 ]
 FeatureName = Annotated[str, Field(min_length=1, max_length=1000)]
 FeatureList = Annotated[list[FeatureName], Field(min_length=1)]
+Level = Annotated[str, Field(min_length=1, max_length=200)]
+Number = Annotated[float, Field(ge=-1e12, le=1e12)]
+Range = Annotated[list[Number], Field(min_length=2, max_length=2)]
 Lambda = Annotated[float, Field(ge=0, le=1e9)]
 _LARGEST_FILE = 16 << 20
 
@@ -68,13 +71,21 @@ class Party(_Strict):
 
 
 class DataSection(_Strict):
-    """``[data]``: how each site's table is read."""
+    """``[data]``: how each site's table is read.
+
+    Of each covariate ``ranges`` or ``levels`` say what it may be; ``fill`` what replaces a missing
+    value.
+    """
 
     label: str | None = None
     positive: str | None = None
     negative: str | None = None
     orientation: Literal["samples_in_rows", "genes_in_rows"] | None = None
     missing_label: Literal["error", "drop"] = "error"
+    covariates: Annotated[list[FeatureName], Field(max_length=100)] = []
+    ranges: dict[FeatureName, Range] = {}
+    levels: dict[FeatureName, Annotated[list[Level], Field(min_length=2, max_length=100)]] = {}
+    fill: dict[FeatureName, Number | Level] = {}
 
 
 class FeaturesSection(_Strict):
@@ -122,6 +133,7 @@ class ModelSection(_Strict):
     batch: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
     learning_rate: Annotated[float, Field(ge=1e-9, le=1000)] | None = None
     momentum: Annotated[float, Field(ge=0, le=0.999)] | None = None
+    site_indicators: bool = False
 
 
 class ValidationSection(_Strict):
