@@ -34,6 +34,16 @@ Cohort: TypeAlias = tuple[NDArray[np.float64], NDArray[np.int64] | NDArray[np.fl
 WeightedCohort: TypeAlias = tuple[
     NDArray[np.float64], NDArray[np.int64] | NDArray[np.float64], NDArray[np.float64]
 ]
+# As either, the covariates last.
+AdjustedCohort: TypeAlias = (
+    tuple[NDArray[np.float64], NDArray[np.int64] | NDArray[np.float64], NDArray[np.float64]]
+    | tuple[
+        NDArray[np.float64],
+        NDArray[np.int64] | NDArray[np.float64],
+        NDArray[np.float64],
+        NDArray[np.float64],
+    ]
+)
 
 
 class SharedRows(NamedTuple):
@@ -62,7 +72,7 @@ def share_cohorts(
     protocol: SecureProtocol,
     plan: DualPlan,
     sizes: Mapping[str, int],
-    owned: Mapping[str, Cohort | WeightedCohort],
+    owned: Mapping[str, Cohort | WeightedCohort | AdjustedCohort],
 ) -> SharedRows:
     """Return all owners' rows as secret tensors; one round.
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cohortium.learn.adjusting import project
 from cohortium.learn.dual import (
+    AdjustedCohort,
     Cohort,
     Fit,
     SharedRows,
@@ -37,7 +38,7 @@ def train(
     protocol: SecureProtocol,
     plan: DualPlan,
     sizes: Mapping[str, int],
-    owned: Mapping[str, Cohort | WeightedCohort],
+    owned: Mapping[str, Cohort | WeightedCohort | AdjustedCohort],
     disclosures: Mapping[str, Sequence[str]],
     watcher: Watcher | None = None,
     *,

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cohortium.data import Cohort, with_features
+from cohortium.data import Cohort, scaled, with_features
 from cohortium.errors import (
     CertificateError,
     CohortiumError,
@@ -21,6 +21,7 @@ from cohortium.errors import (
     ParameterError,
     StudyError,
 )
+from cohortium.learn import AdjustedCohort as AdjustedRows
 from cohortium.learn import Cohort as TrainingRows
 from cohortium.learn import revealed_shapes
 from cohortium.mpc import Protocol
@@ -34,6 +35,7 @@ from cohortium.net import (
     fingerprint,
 )
 from cohortium.ring import Engine, NumpyEngine, TensorFlowEngine
+from cohortium.run.adjusting import covariates_of
 from cohortium.run.agreeing import Agreed, agree
 from cohortium.run.audit import AuditLog
 from cohortium.run.clocks import check_clocks
@@ -274,10 +276,13 @@ def _train(
     ledger: DisclosureLedger,
     timeline: Timeline,
 ) -> dict[str, NDArray[np.float64]]:
-    owned: dict[str, TrainingRows] = {}
+    owned: dict[str, TrainingRows | AdjustedRows] = {}
     if cohort is not None and agreed.features is not None and cohort.labels is not None:
         aligned = with_features(cohort, agreed.features)
         owned[setup.name] = (aligned.values, cohort.labels)
+        if cohort.covariates is not None:
+            covariates = scaled(cohort.covariates, covariates_of(setup.study.study))
+            owned[setup.name] = (aligned.values, cohort.labels, covariates)
     # A traced program runs after it was written down, and a party that holds no share runs through
     # it at once and waits: their phases would tell nothing.
     busy = {"compute", "deal"} & set(setup.study.study.named(setup.name).roles)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cohortium.data import fold_assignment
 from cohortium.learn import (
+    AdjustedCohort,
     Cohort,
     DualParameters,
     DualPlan,
@@ -23,6 +24,7 @@ from cohortium.learn import (
 )
 from cohortium.learn.form import as_primal, cheaper, dual_cost, primal_cost
 from cohortium.mpc import Protocol
+from cohortium.run.adjusting import adjustment_of
 from cohortium.study import Study
 
 Plan: TypeAlias = DualPlan | PrimalPlan
@@ -50,6 +52,7 @@ def make_plan(study: Study, sizes: Mapping[str, int], features: int) -> tuple[Pl
     Everybody comes to the same from the study and the agreed sizes. Raises
     FixedPointOverflowError where it does not fit.
     """
+    adjustment = adjustment_of(study)
     samples, clip, model = sum(sizes.values()), study.preparation.clip, study.model
     if model.batch or model.learning_rate or model.momentum:
         plan = plan_primal(samples, features, clip, _stepwise(study, samples, features))
@@ -62,9 +65,9 @@ def make_plan(study: Study, sizes: Mapping[str, int], features: int) -> tuple[Pl
         plan = plan_primal(samples, features, clip, as_primal(features, clip, parameters))
         return plan, f"primal, as the study asks ({primal_cost(plan)} predicted)"
     if model.form == "dual":
-        dual = plan_dual(samples, features, clip, parameters, folds)
+        dual = plan_dual(samples, features, clip, parameters, folds, adjustment)
         return dual, f"dual, as the study asks ({dual_cost(dual)} predicted)"
-    return cheaper(samples, features, clip, parameters, folds)
+    return cheaper(samples, features, clip, parameters, folds, adjustment)
 
 
 def _stepwise(study: Study, samples: int, features: int) -> PrimalParameters:
@@ -87,13 +90,14 @@ def run_training(
     study: Study,
     plan: Plan,
     sizes: Mapping[str, int],
-    owned: Mapping[str, Cohort],
+    owned: Mapping[str, Cohort | AdjustedCohort],
     disclosures: Mapping[str, Sequence[str]],
     watcher: Watcher | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return what the training reveals to this party, by name."""
     if isinstance(plan, PrimalPlan):
-        return train_primal(protocol, plan, sizes, owned, disclosures, watcher)
+        rows = {name: (own[0], own[1]) for name, own in owned.items()}
+        return train_primal(protocol, plan, sizes, rows, disclosures, watcher)
     return train(
         protocol,
         plan,

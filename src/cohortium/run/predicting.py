@@ -13,6 +13,7 @@ from cohortium.data import Cohort, Preparation, common_names, prepare, read_argu
 from cohortium.data.wording import counted, examples
 from cohortium.errors import CohortiumError, FeatureError, ModelFileError, ParameterError
 from cohortium.learn import Model
+from cohortium.run.adjusting import covariates_of_model
 
 # Of fewer samples means and spreads tell more of the samples than of the laboratory.
 _FEW_SAMPLES = 20
@@ -48,6 +49,7 @@ def read_for(model: Model, argument: str, *, label: str | None = None) -> Cohort
     the model are left out. Whether a plain table has samples or genes in rows is found by the
     model's features. Errors: as ``read_argument``.
     """
+    covariates = covariates_of_model(model)
     if label is not None:
         return read_argument(
             argument,
@@ -55,15 +57,16 @@ def read_for(model: Model, argument: str, *, label: str | None = None) -> Cohort
             positive=model.positive,
             negative=model.negative,
             missing_label="drop",
+            covariates=covariates,
         )
     try:
-        return read_argument(argument)
+        return read_argument(argument, covariates=covariates)
     except ParameterError:
         # A plain table, which does not say what is in its rows.
         found = []
         for orientation in ("samples_in_rows", "genes_in_rows"):
             try:
-                cohort = read_argument(argument, orientation=orientation)
+                cohort = read_argument(argument, orientation=orientation, covariates=covariates)
             except CohortiumError as error:
                 refusal = error
             else:
@@ -73,11 +76,14 @@ def read_for(model: Model, argument: str, *, label: str | None = None) -> Cohort
         return max(found, key=lambda cohort: len(set(cohort.features) & set(model.features)))
 
 
-def predict(model: Model, cohort: Cohort) -> Predictions:
+def predict(model: Model, cohort: Cohort, *, site: str | None = None) -> Predictions:
     """Return the predictions for a cohort, prepared by its own samples' means and spreads.
 
-    A feature that the cohort lacks counts as its mean, with a warning. Raises FeatureError where
-    it lacks more than half, ModelFileError where the model does not say how to prepare.
+    Of a model with sites' effects the one of ``site`` is added, without a site their mean. The
+    cohort has the model's covariates, as ``read_for`` reads them. A feature that the cohort lacks
+    counts as its mean, with a warning. Raises FeatureError where it lacks more than half,
+    ModelFileError where the model does not say how to prepare, ParameterError where it has no
+    such site.
     """
     try:
         settings = dict(model.preparation)
@@ -100,6 +106,12 @@ def predict(model: Model, cohort: Cohort) -> Predictions:
     ready, report = prepare(named.select_features(known), preparation)
     values = with_features(ready, model.features).values
     warnings = list(cohort.notes)
+    if model.sites and site is None:
+        warnings.append(
+            f"No site was named: each sample gets the mean effect of {', '.join(model.sites)}. "
+            "Probabilities are right only for a site with that mean; their order does not depend "
+            "on it."
+        )
     if lacking:
         warnings.append(
             f"{counted(len(lacking), 'feature')} of the model's {len(model.features):,} lacking, "
@@ -117,7 +129,7 @@ def predict(model: Model, cohort: Cohort) -> Predictions:
         )
     return Predictions(
         cohort.samples,
-        model.predict_probability(values),
+        model.predict_probability(values, covariates=cohort.covariates, site=site),
         model.positive,
         model.negative,
         tuple(warnings),

@@ -14,13 +14,15 @@ from cohortium.data import (
     read_argument,
 )
 from cohortium.errors import LabelError, StudyError
+from cohortium.run.adjusting import covariates_of
 from cohortium.run.timeline import Event
 from cohortium.study import Study
 
 
 def read_site_data(argument: str, study: Study) -> Cohort:
     """Return the cohort in the file or files that a ``--data`` argument names."""
-    return read_argument(argument, **study.data.model_dump())
+    settings = study.data.model_dump(exclude={"covariates", "ranges", "levels", "fill"})
+    return read_argument(argument, **settings, covariates=covariates_of(study))
 
 
 def preparation_of(study: Study) -> Preparation:

@@ -21,11 +21,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cohortium.data import Cohort
 from cohortium.errors import FrameError
+from cohortium.learn import AdjustedCohort as AdjustedRows
+from cohortium.learn import Cohort as TrainingRows
 from cohortium.learn import revealed_shapes
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
 from cohortium.net import Mesh
 from cohortium.ring import NumpyEngine
+from cohortium.run.adjusting import adjustment_of
 from cohortium.run.forecast import (
     EARLY,
     LATE,
@@ -172,7 +175,13 @@ def rehearse(
     engine = NumpyEngine()
     protocol = start(mesh, roles, ledger, engine)
     meter = _Meter(mesh, protocol, few)
-    owned = {mesh.name: _made_up_rows(samples[mesh.name], features)} if mesh.name in samples else {}
+    owned: dict[str, TrainingRows | AdjustedRows] = {}
+    if mesh.name in samples:
+        rows = _made_up_rows(samples[mesh.name], features)
+        owned[mesh.name] = rows
+        adjustment = adjustment_of(study)
+        if adjustment is not None and adjustment.covariates:
+            owned[mesh.name] = (*rows, _made_up_covariates(len(rows[1]), adjustment.covariates))
     engine.run(lambda: run_training(protocol, study, plan, samples, owned, ledger.allowed, meter))
     meter.phase("")
     taken = _exchange_taken(mesh, _Taken(alone=dict(alone or {}), phases=meter.phases))
@@ -216,6 +225,12 @@ def _made_up_rows(
     values = np.random.default_rng(0).standard_normal((samples, features))
     # Small, so that no logit exceeds a stated bound; what they are changes no cost.
     return np.clip(values, -1.0, 1.0, out=values), np.arange(samples, dtype=np.int64) % 2
+
+
+def _made_up_covariates(samples: int, columns: int) -> npt.NDArray[np.float64]:
+    # A row's squares add up to 1 at most, as those of one covariate.
+    most = columns**-0.5
+    return np.random.default_rng(1).uniform(-most, most, (samples, columns))
 
 
 def _exchange_taken(mesh: Mesh, own: _Taken) -> dict[str, _Taken]:
