@@ -11,7 +11,7 @@ import csv
 import gzip
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,7 +102,7 @@ def asthma_study(parties: dict[str, Sequence[str]], **options: object) -> str:
 
 
 @pytest.fixture(scope="module")
-def asthma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asthma]:
+def asthma(tmp_path_factory: pytest.TempPathFactory) -> Asthma:
     named = os.environ.get("COHORTIUM_DATA")
     source = Path(named or Path(__file__).resolve().parents[3] / "shared" / "data")
     source = source / "asthma_casecontrol"
@@ -125,7 +125,7 @@ def asthma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asthma]:
         if event["event"] == "note":
             notes.append((party, str(event["text"])))
 
-    yield Asthma(text, data, later, simulate(parsed(text), data, folder / "out", told), notes)
+    return Asthma(text, data, later, simulate(parsed(text), data, folder / "out", told), notes)
 
 
 def pooled(study_text_: str, data: dict[str, str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

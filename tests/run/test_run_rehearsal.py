@@ -20,6 +20,15 @@ from cohortium.run.planning import make_plan, run_training
 from cohortium.run.rehearsal import StatedSize, exchange_sizes, rehearse
 from cohortium.study import DisclosureLedger, Study
 
+ADJUSTED = (
+    study_text(iterations=230)
+    .replace(
+        "[features]",
+        'covariates = ["age", "sex"]\nranges = { age = [0, 100] }\n'
+        'levels = { sex = ["female", "male", "other"] }\n[features]',
+    )
+    .replace("[model]", "[model]\nsite_indicators = true")
+)
 THREE: Mapping[str, Sequence[str]] = {
     "a": OWNER,
     "b": ("data", "compute"),
@@ -77,6 +86,9 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
         random = np.random.default_rng([*mesh.name.encode()])
         values = random.uniform(-1.0, 1.0, (samples[mesh.name], features))
         owned[mesh.name] = (values, random.permutation(np.arange(len(values)) % 2))
+        if study.data.covariates:
+            columns = random.uniform(-0.5, 0.5, (len(values), 3))
+            owned[mesh.name] = (*owned[mesh.name], columns)
     run_training(protocol, study, plan, samples, owned, ledger.allowed)
     mesh.flush_ahead()
     sent = {peer: count - before[peer] for peer, count in mesh.sent_to.items()}
@@ -88,6 +100,7 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
     [
         (TWO_SITES, study_text(iterations=230), 200),
         (TWO_SITES, study_text(iterations=12), 40),
+        (TWO_SITES, ADJUSTED, 60),
         (TWO_SITES, study_text(iterations=245, l2="[0.1, 1.0]") + VALIDATED, 60),
         (THREE, study_text(THREE, iterations=250), 100),
         (
@@ -98,7 +111,14 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
             9,
         ),
     ],
-    ids=["dual", "dual of few iterations", "folds and metrics", "three compute", "mini-batches"],
+    ids=[
+        "dual",
+        "dual of few iterations",
+        "covariates",
+        "folds and metrics",
+        "three compute",
+        "mini-batches",
+    ],
 )
 def test_a_forecast_is_of_the_run(
     parties: Mapping[str, Sequence[str]], text: str, features: int

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -92,19 +93,27 @@ def scale(
     return np.array(middle), np.array(half_width)
 
 
-def read_columns(path: Path, names: Sequence[str]) -> dict[str, LabelTexts]:
+class FurtherFile(NamedTuple):
+    """A file besides the data: the names of its columns, and those of them that are covariates."""
+
+    header: tuple[str, ...]
+    columns: Mapping[str, LabelTexts]
+
+
+def read_columns(path: Path, names: Sequence[str]) -> FurtherFile:
     """Return those of the named columns that a file has; its first column holds sample names.
 
     Raises DataValueError where a sample is there twice, and the errors of ``open_table``.
     """
     table = open_table(path)
-    return {name: label_column(table, name) for name in names if name in table.header[1:]}
+    own = [name for name in names if name in table.header[1:]]
+    return FurtherFile(table.header[1:], {name: label_column(table, name) for name in own})
 
 
 def with_covariates(
     cohort: Cohort,
     wanted: Sequence[Covariate],
-    files: Sequence[Mapping[str, LabelTexts]],
+    files: Sequence[FurtherFile],
     found: Annotated | None = None,
 ) -> Cohort:
     """Return the cohort with the covariates' columns, in the order wanted; notes say what was done.
@@ -148,15 +157,15 @@ def with_covariates(
 def _texts(
     cohort: Cohort,
     covariate: Covariate,
-    files: Sequence[Mapping[str, LabelTexts]],
+    files: Sequence[FurtherFile],
     found: Annotated | None,
 ) -> LabelTexts:
     for file in files:
-        if covariate.name in file:
-            return file[covariate.name]
+        if covariate.name in file.columns:
+            return file.columns[covariate.name]
     if found is not None and covariate.name in found.columns:
         return found.texts(covariate.name)
-    told = [name for file in files for name in file] + list(found.columns if found else ())
+    told = [name for file in files for name in file.header] + list(found.columns if found else ())
     raise DataValueError(
         f"There is no column {shown(covariate.name)}, a covariate of the study, for "
         f"{cohort.source}.",

@@ -83,7 +83,7 @@ def read_cohort(
     names = [covariate.name for covariate in covariates]
     further = [Path(file) for file in (covariate_file, label_file) if file is not None and names]
     files = [read_columns(file, names) for file in further]
-    elsewhere = {name for file in files for name in file}
+    elsewhere = {name for file in files for name in file.columns}
     found = _read_annotated(Path(path))
     if not isinstance(found, Annotated):
         apart = [name for name in names if name not in elsewhere]

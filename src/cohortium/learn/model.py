@@ -248,7 +248,7 @@ def _from_document(document: dict[str, Any], path: Path) -> Model:
         dict(document["preparation"]),
         dict(document["training"]),
         tuple(map(_covariate, document["covariates"])) if adjusted else (),
-        {str(name): _finite(effect) for name, effect in document["sites"].items()}
+        {str(name): _finite(effect) for name, effect in dict(document["sites"]).items()}
         if adjusted
         else {},
     )
@@ -270,7 +270,7 @@ def _covariate(part: dict[str, Any]) -> ModelCovariate:
         low, high = map(_finite, part["range"])
         given = None if fill is None else _finite(fill)
         return ModelCovariate(name, (_finite(part["weight"]),), (low, high), (), given)
-    levels = {str(level): _finite(weight) for level, weight in part["levels"].items()}
+    levels = {str(level): _finite(weight) for level, weight in dict(part["levels"]).items()}
     given_level = None if fill is None else str(fill)
     if len(levels) < 2 or next(iter(levels.values())) != 0:
         raise ValueError("levels")
