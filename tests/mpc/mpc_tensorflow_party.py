@@ -15,11 +15,12 @@ import sys
 from typing import Any
 
 import numpy as np
-from mpc_parties import OpenLedger, bring, names_of, undecoded
+from mpc_parties import bring, names_of, undecoded
 
 from cohortium.learn import DualParameters, plan_dual, train
 from cohortium.mpc import concatenate
 from cohortium.mpc.dealer import Roles, start
+from cohortium.mpc.dealer.threads import OpenLedger
 from cohortium.mpc.functions import gram, less, relu, sigmoid, softplus, table, tanh
 from cohortium.net.link import Link
 from cohortium.net.mesh import Mesh
