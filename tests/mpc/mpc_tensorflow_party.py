@@ -57,7 +57,7 @@ def gates(protocol: Any, me: str) -> Any:
         mixed @ z,
         x @ y.T,
         (mixed[1:3] * x[1:3]).sum(1),
-        gram([x, y, concatenate([x, mixed])], fraction_bits=14, exponent=-3),
+        gram([[x, y, concatenate([x, mixed])]], fraction_bits=14, exponent=-3),
         sigmoid(x).rescale(20),
         tanh(mixed.with_bound(8), error=1e-2),
         (x - 1.5).T.lift(3).times_power_of_two(-2),
