@@ -52,7 +52,7 @@ def primal_cost(plan: PrimalPlan) -> Cost:
     """Return what a training in the primal takes: features and batch in every step."""
     steps, width = plan.parameters.steps, plan.features + 1
     return Cost(
-        plan.rounds + 19,
+        plan.rounds + 13,
         8.0 * (plan.samples * width / 2 + steps * 2 * (width + plan.batch)),
         steps * plan.batch * (4.0 * width + 64),
     )

@@ -165,7 +165,7 @@ def train_primal(
     """Return what is revealed to this party, by name: "bounds" and "model".
 
     The model is (features + 1) × 1, intercept last. ``disclosures`` says who receives what; the
-    ledger must list it too. ``plan.rounds`` + 19: sharing, the steps, the check of the stated
+    ledger must list it too. ``plan.rounds`` + 13: sharing, the steps, the check of the stated
     bounds, the reveals. The protocol's parties all call this with the same arguments, ``owned``
     apart. Raises BoundError at those who are told that a bound did not hold: no logit of all rows
     under the final weights, and no such weight, may exceed what was stated.
