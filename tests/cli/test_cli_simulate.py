@@ -261,7 +261,13 @@ def test_three_processes_that_join_have_the_simulations_model(
     models = [(tmp_path / f"out-{name}" / "model.json").read_bytes() for name in ("north", "south")]
     assert models[0] == models[1]
     assert "Received" not in ended["uni"].out
-    written = {"events.jsonl", "record.json", "study.toml", "study.toml.signatures"}
+    written = {
+        "events.jsonl",
+        "record.json",
+        "report.html",
+        "study.toml",
+        "study.toml.signatures",
+    }
     assert {path.name for path in (tmp_path / "out-uni").iterdir()} == written
     with terminal_in(tmp_path) as terminal:
         verified = terminal.run("audit", "verify", "out-uni")
