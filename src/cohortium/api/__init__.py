@@ -1,5 +1,6 @@
 """The Python interface for notebooks and scripts: what ``import cohortium`` offers."""
 
 from cohortium.api.programs import Result, Secret, clear, local
+from cohortium.api.simulating import StudyResult, simulate
 
-__all__ = ["Result", "Secret", "clear", "local"]
+__all__ = ["Result", "Secret", "StudyResult", "clear", "local", "simulate"]
