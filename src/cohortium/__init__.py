@@ -10,11 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cohortium import mpc
-    from cohortium.api import Result, Secret, StudyResult, clear, local, simulate
+    from cohortium.api import (
+        LogisticRegression,
+        Result,
+        Secret,
+        StudyResult,
+        clear,
+        local,
+        simulate,
+    )
     from cohortium.learn import Model
 
 __version__ = "0.1.0"
 __all__ = [
+    "LogisticRegression",
     "Model",
     "Result",
     "Secret",
@@ -26,7 +35,7 @@ __all__ = [
     "simulate",
 ]
 
-_API = ("Result", "Secret", "StudyResult", "clear", "local", "simulate")
+_API = ("LogisticRegression", "Result", "Secret", "StudyResult", "clear", "local", "simulate")
 
 
 def __getattr__(name: str) -> Any:

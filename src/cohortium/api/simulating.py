@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cohortium.api.tables import site_arrays
 from cohortium.errors import ParameterError, StudyError
