@@ -74,8 +74,21 @@ def read_for(model: Model, argument: str, *, label: str | None = None) -> Cohort
 
 
 def predict(model: Model, cohort: Cohort) -> Predictions:
-    """Return the predictions for a cohort, prepared by its own samples' means and spreads.
+    """Return the predictions for a cohort, prepared as by ``made_ready``; errors as there."""
+    values, warnings = made_ready(model, cohort)
+    return Predictions(
+        cohort.samples,
+        model.predict_probability(values),
+        model.positive,
+        model.negative,
+        warnings,
+    )
 
+
+def made_ready(model: Model, cohort: Cohort) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Return a cohort's values, samples × the model's features, and what to be wary of.
+
+    They are prepared as the training's were, by the cohort's own samples' means and spreads.
     A feature that the cohort lacks counts as its mean, with a warning. Raises FeatureError where
     it lacks more than half, ModelFileError where the model does not say how to prepare.
     """
@@ -115,10 +128,4 @@ def predict(model: Model, cohort: Cohort) -> Predictions:
             f"{report.clipped_cells / values.size:.1%} of the values lie beyond the bound of "
             f"{preparation.clip:g}: they are unlike the training's (other units, no logarithm?)."
         )
-    return Predictions(
-        cohort.samples,
-        model.predict_probability(values),
-        model.positive,
-        model.negative,
-        tuple(warnings),
-    )
+    return values, tuple(warnings)
