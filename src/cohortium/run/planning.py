@@ -21,6 +21,7 @@ from cohortium.learn import (
     train,
     train_primal,
 )
+from cohortium.learn.checkpoints import Checkpoints
 from cohortium.learn.form import as_primal, cheaper, dual_cost, primal_cost
 from cohortium.mpc import Protocol
 from cohortium.study import Study
@@ -90,10 +91,11 @@ def run_training(
     owned: Mapping[str, Cohort],
     disclosures: Mapping[str, Sequence[str]],
     watcher: Watcher | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return what the training reveals to this party, by name."""
     if isinstance(plan, PrimalPlan):
-        return train_primal(protocol, plan, sizes, owned, disclosures, watcher)
+        return train_primal(protocol, plan, sizes, owned, disclosures, watcher, checkpoints)
     return train(
         protocol,
         plan,
@@ -103,4 +105,5 @@ def run_training(
         watcher,
         choose=study.validation.choose if study.validation is not None else None,
         minimum_count=study.minimum_counts.get("calibration"),
+        checkpoints=checkpoints,
     )
