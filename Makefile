@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # Modules are compiled when they are first used: that halves the installation's time.
 PIP_FLAGS := --quiet --disable-pip-version-check --no-compile
 
-.PHONY: demo test check format bench docs clean
+.PHONY: demo test check format bench docs pictures clean
 
 demo: $(VENV)/demo.installed
 	$(BIN)/cohortium demo
@@ -34,6 +34,10 @@ bench: $(VENV)/dev.installed
 docs: $(VENV)/dev.installed
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
 	@echo "The documentation is build/docs/index.html"
+
+# The README's pictures; the report's needs Chromium.
+pictures: $(VENV)/dev.installed
+	$(BIN)/python docs/pictures/make_pictures.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info src/*.egg-info
