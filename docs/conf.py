@@ -18,6 +18,7 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
 
 # What is copied from a block of commands: the commands, without prompts and what was printed.
 copybutton_prompt_text = r"[a-z]*\$ "
