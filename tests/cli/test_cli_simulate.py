@@ -234,7 +234,7 @@ def test_three_processes_that_join_have_the_simulations_model(
     for name in ("north", "south"):
         samples, features = (24, 30) if name == "north" else (20, 31)
         told = ended[name].out.splitlines()
-        assert told[:-3] == [
+        assert told[:-4] == [
             f"{name}: preparing the data",
             f"{name}: {samples} samples × {features} features.",
             f"{name}: 0 missing values replaced by the mean of the feature.",

@@ -33,6 +33,15 @@ _COLOURS = {
 _CLASSES = {colour: name for name, colour in _COLOURS.items()}
 _SERIES = ("first", "second", "third", "fourth")
 _MARKERS = ("o", "s", "^", "D")
+# What a figure is called, and what it shows, for those who do not see it.
+_TEXTS = {
+    "weights": ("Largest weights", "Signed bars; the table of weights has the same numbers."),
+    "path": ("Metrics by λ", "Lines of the metrics in the table of the cross-validation."),
+    "roc": ("ROC curve", "True against false positive rate, from the counts by tenth."),
+    "calibration": ("Calibration", "Share of positives by tenth; the counts are in a table."),
+    "links": ("Bytes by link", "Bars of what was sent to and received from each party."),
+    "phases": ("Seconds by phase", "Bars of the seconds that each phase of the run took."),
+}
 _LONGEST_NAME = 24
 _SVG = "{http://www.w3.org/2000/svg}"
 _HREF = "{http://www.w3.org/1999/xlink}href"
@@ -238,6 +247,10 @@ def _cleaned(root: ElementTree.Element, name: str) -> ElementTree.Element:
         _restyle(element)
     for attribute in ("width", "height", "version"):
         root.attrib.pop(attribute, None)
+    for kind, text in zip(("desc", "title"), reversed(_TEXTS[name]), strict=True):
+        told = ElementTree.Element(kind, {"id": f"{name}-{kind}"})
+        told.text = text
+        root.insert(0, told)
     root.set("role", "img")
     root.set("aria-labelledby", f"{name}-title {name}-desc")
     root.set("class", "plot")

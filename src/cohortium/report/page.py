@@ -98,11 +98,13 @@ def _validation(run: FinishedRun, best: Best | None) -> dict[str, Any] | None:
     if "calibration" in run.metrics:
         place = best.place if best is not None else 0
         counts = Counts.of(run.metrics["calibration"], place)
-        curve = roc(counts)
+        missing = counts.missing(sum(run.record["samples"].values()))
+        # Where tenths were suppressed, what is left bounds neither the curve nor the sums.
+        curve = roc(counts) if missing == 0 else None
         contents |= {
             "counts": counts,
             "place": place,
-            "missing": counts.missing(sum(run.record["samples"].values())),
+            "missing": missing,
             "calibration": Markup(figures.calibration_figure(counts)),  # noqa: S704
             "roc": curve,
             "roc_figure": Markup(figures.roc_figure(curve)) if curve else None,  # noqa: S704

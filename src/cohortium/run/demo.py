@@ -82,7 +82,7 @@ to = ["{HOSPITALS[0]}", "{HOSPITALS[1]}"]
 [[reveal]]
 what = "calibration"
 to = ["{HOSPITALS[0]}", "{HOSPITALS[1]}"]
-minimum_count = 2
+# These data are public. A study of patients states a minimum_count.
 """
 
 
