@@ -20,7 +20,8 @@ def write_reports(directories: Sequence[Path]) -> list[Path]:
     intact, finished run, ParameterError where it can not be written.
     """
     # Templates and plots are loaded only where a report is made.
-    from cohortium.report.page import page_contents, page_environment, render_page
+    from cohortium.report.page import page_contents, render_page
+    from cohortium.report.rendering import page_environment
     from cohortium.report.twin import compare_with_twin
 
     runs = [read_run(directory) for directory in directories]
