@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.legend import Legend
 
 WIDTH = 4.4
 # Stand-in colours: what is drawn in them gets the class of that name.
@@ -64,13 +65,12 @@ def axes_of(height: float) -> Axes:
     return axes
 
 
-def legend(axes: Axes, *, below: bool) -> None:
+def legend(axes: Axes, *, below: bool) -> Legend:
     """Name what is drawn, below the axes or where there is room."""
     options: dict[str, Any] = {"frameon": False, "fontsize": 9, "labelcolor": COLOURS["ink"]}
     if below:
-        axes.figure.legend(loc="outside lower center", ncols=2, **options)
-    else:
-        axes.legend(loc="best", **options)
+        return axes.figure.legend(loc="outside lower center", ncols=2, **options)
+    return axes.legend(loc="best", **options)
 
 
 def short(name: str) -> str:
