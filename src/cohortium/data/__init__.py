@@ -12,7 +12,7 @@ from cohortium.data.alignment import (
     features_digest,
     with_features,
 )
-from cohortium.data.checking import DataCheck, check_cohort
+from cohortium.data.checking import DataCheck, builds_in_words, check_cohort
 from cohortium.data.cohort import Cohort, concatenate
 from cohortium.data.folds import by_fold, fold_assignment
 from cohortium.data.idash import read_idash
@@ -35,6 +35,7 @@ __all__ = [
     "Preparation",
     "PreparationReport",
     "SiteAlignment",
+    "builds_in_words",
     "by_fold",
     "check_cohort",
     "common_features",
