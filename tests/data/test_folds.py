@@ -27,8 +27,8 @@ def cohort(positives: int, negatives: int) -> Cohort:
 @pytest.mark.parametrize("folds", [2, 5])
 def test_sizes_depend_on_the_number_of_samples_alone(positives, negatives, folds):
     before = cohort(positives, negatives)
-    after = by_fold(before, folds)
-    sizes = fold_sizes(positives + negatives, folds)
+    after, sizes = by_fold(before, folds)
+    assert sizes == fold_sizes(positives + negatives, folds)
     assert sum(sizes) == len(before.samples)
     assert max(sizes) - min(sizes) <= 1
     assert sorted(after.samples) == sorted(before.samples)
@@ -41,9 +41,9 @@ def test_sizes_depend_on_the_number_of_samples_alone(positives, negatives, folds
 
 def test_the_order_is_random():
     before = cohort(20, 20)
-    orders = {by_fold(before, 5).samples for _ in range(5)}
+    orders = {by_fold(before, 5)[0].samples for _ in range(5)}
     assert len(orders) == 5
-    fixed = [by_fold(before, 5, np.random.default_rng(1)).samples for _ in range(2)]
+    fixed = [by_fold(before, 5, np.random.default_rng(1))[0].samples for _ in range(2)]
     assert fixed[0] == fixed[1]
 
 

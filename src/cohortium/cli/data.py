@@ -56,7 +56,7 @@ def data_check(
         )
     else:
         settings = load_study(study).study
-        cohort = read_argument(file, **settings.data.model_dump())
+        cohort = read_argument(file, **settings.reading)
         cohort, _ = common_names(cohort, settings.features.names, settings.features.aliases)
     found = check_cohort(cohort)
     if as_json:
