@@ -33,6 +33,9 @@ def data_check(
     label: Annotated[str | None, typer.Option(help="Without a study: the label's column.")] = None,
     positive: Annotated[str | None, typer.Option(help="The positive class.")] = None,
     negative: Annotated[str | None, typer.Option(help="The negative class.")] = None,
+    numbers: Annotated[
+        bool, typer.Option("--numbers", help="The label is a number, of no classes.")
+    ] = False,
     orientation: Annotated[
         str | None, typer.Option(help="samples_in_rows or genes_in_rows, where it is not told.")
     ] = None,
@@ -50,6 +53,7 @@ def data_check(
             label=label,
             positive=positive,
             negative=negative,
+            numbers=numbers,
             # What it is not is told by the reader.
             orientation=cast("Orientation | None", orientation),
             missing_label="drop",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from cohortium.data.cohort import Cohort
+from cohortium.data.cohort import Cohort, Labels
 from cohortium.data.variants import canonical_variant
 from cohortium.data.wording import counted, examples
 
@@ -20,16 +21,26 @@ _MOST_DEVIATIONS = 3.5
 _NORMAL = 1.4826
 _MUCH_MISSING = 0.2
 _LARGEST_DOSAGE = 2.0
+# What the private R² takes for granted of a fold's labels (docs/protocol.md, "Private evaluation").
+_LEAST_VARIANCE = 2.0**-6
 
 
 @dataclass(frozen=True)
 class DataCheck:
-    """Facts about a cohort, and ``warnings`` in words. Lists hold names of samples and features."""
+    """Facts about a cohort, and ``warnings`` in words. Lists hold names of samples and features.
+
+    ``labels`` and ``weights`` tell of numbers their smallest, largest, mean and variance; empty
+    where there are none.
+    """
 
     source: str
     samples: int
     features: int
     classes: dict[str, int]
+    labels: dict[str, float]
+    weights: dict[str, float]
+    groups: int
+    largest_group: int
     missing: int
     incomplete_features: int
     mostly_missing_samples: tuple[str, ...]
@@ -75,6 +86,10 @@ def check_cohort(cohort: Cohort) -> DataCheck:
         samples=len(samples),
         features=len(features),
         classes=_classes(cohort),
+        labels=_numbers(cohort.labels if cohort.numeric else None),
+        weights=_numbers(cohort.weights),
+        groups=len(set(cohort.groups or ())),
+        largest_group=max(Counter(cohort.groups or ()).values(), default=0),
         missing=int(missing.sum()),
         incomplete_features=int(missing.any(axis=0).sum()),
         mostly_missing_samples=tuple(samples[missing.mean(axis=1) > _MUCH_MISSING]),
@@ -100,6 +115,13 @@ def _classes(cohort: Cohort) -> dict[str, int]:
         return {}
     positives = int(cohort.labels.sum())
     return {cohort.positive: positives, cohort.negative: len(cohort.labels) - positives}
+
+
+def _numbers(values: Labels | None) -> dict[str, float]:
+    if values is None:
+        return {}
+    found = {"smallest": values.min(), "largest": values.max(), "mean": values.mean()}
+    return {name: float(value) for name, value in {**found, "variance": values.var()}.items()}
 
 
 def _outlying(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
@@ -154,6 +176,11 @@ def _warnings(check: DataCheck, known: npt.NDArray[np.float64], *, genotypes: bo
         told.append("The values look as if no logarithm had been taken (GEO2R's rule).")
     if check.classes and min(check.classes.values()) < 10:
         told.append("A class has fewer than 10 samples.")
+    if check.labels and check.labels["variance"] < _LEAST_VARIANCE:
+        told.append(
+            f"The labels have a variance of {check.labels['variance']:.2g}: R² needs "
+            f"{_LEAST_VARIANCE:g} or more in every fold. A smaller unit makes it larger."
+        )
     return told
 
 

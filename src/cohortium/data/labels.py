@@ -64,7 +64,7 @@ class LabelRequest:
             )
         if self.further and not self.wanted:
             raise ParameterError(
-                f"A column of {' and '.join(self.further)}s is named, but no label.",
+                f"A column is named for each sample's {' and '.join(self.further)}, but no label.",
                 remedy="Name the label's column (label=...) or its file (label_file=...).",
             )
         columns = [self.column, *self.further.values()]
