@@ -227,7 +227,7 @@ def _scikit_learn(
 
 def labels_of(cohort: Cohort) -> NDArray[np.int64]:
     """Return the labels of a cohort that has them."""
-    return np.zeros(0, np.int64) if cohort.labels is None else cohort.labels
+    return np.zeros(0, np.int64) if cohort.labels is None else cohort.labels.astype(np.int64)
 
 
 def _bundled(name: str) -> Cohort:

@@ -22,7 +22,7 @@ from cohortium.errors import (
     StudyError,
 )
 from cohortium.learn import Cohort as TrainingRows
-from cohortium.learn import revealed_shapes
+from cohortium.learn import WeightedCohort, revealed_shapes
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
 from cohortium.net import (
@@ -122,7 +122,7 @@ def _run(
     certificates = {peer.name: peer.certificate_pem for peer in peers}
     timeline = Timeline(tell, study.model.iterations)
     timeline.phase("prepare")
-    cohort, naming = prepare_site(study, setup.name, setup.cohort, tell)
+    cohort, naming, folds = prepare_site(study, setup.name, setup.cohort, tell)
     kept = None
     if not setup.simulated and setup.engine == "numpy":
         kept = CheckpointStore(setup.output, setup.study.digest, runs, cohort, tell)
@@ -157,10 +157,12 @@ def _run(
             mode=study.features.mode,
             names_needed=not set(receivers) <= set(owners),
             naming=naming,
+            own_folds=folds,
+            folds=study.validation.folds if study.validation is not None else None,
         )
         for line in agreed.lines():
             tell({"event": "note", "text": line, "public": True})
-        plan, form = make_plan(study, agreed.sizes, agreed.feature_count)
+        plan, form = make_plan(study, agreed.sizes, agreed.feature_count, agreed.folds)
         tell({"event": "note", "text": f"Form of the training: {form}.", "public": True})
         choose = study.validation.choose if study.validation is not None else None
         ledger.fix_shapes(revealed_shapes(plan, list(ledger.allowed), choose=choose))
@@ -302,10 +304,13 @@ def _train(
     timeline: Timeline,
     kept: CheckpointStore | None,
 ) -> dict[str, NDArray[np.float64]]:
-    owned: dict[str, TrainingRows] = {}
+    owned: dict[str, TrainingRows | WeightedCohort] = {}
     if cohort is not None and agreed.features is not None and cohort.labels is not None:
         aligned = with_features(cohort, agreed.features)
-        owned[setup.name] = (aligned.values, cohort.labels)
+        labels, weights = cohort.labels, cohort.weights
+        owned[setup.name] = (
+            (aligned.values, labels) if weights is None else (aligned.values, labels, weights)
+        )
     # A traced program runs after it was written down, and a party that holds no share runs through
     # it at once and waits: their phases would tell nothing.
     busy = {"compute", "deal"} & set(setup.study.study.named(setup.name).roles)
