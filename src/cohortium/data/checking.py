@@ -58,7 +58,7 @@ def check_cohort(cohort: Cohort) -> DataCheck:
     the samples' median. Unlogged: GEO2R's rule (99th percentile above 100, or a range above 50 with
     a first quartile above 0). Constant and equal features are those of all samples.
     """
-    values = cohort.values
+    values = cohort.values[:, :]
     missing = np.isnan(values)
     known = values[~missing]
     features = np.array(cohort.features, dtype=object)

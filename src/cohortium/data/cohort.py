@@ -8,11 +8,12 @@ traceback tells nothing of anybody.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from cohortium.data.values import Matrix, Selected, Values
 from cohortium.data.wording import counted, examples, repeated
 from cohortium.errors import DataValueError, FeatureError, LabelError, ParameterError
 
@@ -21,16 +22,16 @@ from cohortium.errors import DataValueError, FeatureError, LabelError, Parameter
 class Cohort:
     """Samples × features of one site.
 
-    ``values`` is float64 of shape (samples, features), NaN where missing; ``labels`` is int64 of
-    shape (samples,), 1 for the class named ``positive`` and 0 for ``negative``, or None with both
-    names None. ``source`` names the file in messages; ``notes`` says what its reader left out.
-    The arrays are read-only.
+    ``values`` is float64 of shape (samples, features), NaN where missing, or ``Values`` that make
+    such a matrix for some features at a time; ``labels`` is int64 of shape (samples,), 1 for the
+    class named ``positive`` and 0 for ``negative``, or None with both names None. ``source`` names
+    the file in messages; ``notes`` says what its reader left out. The arrays are read-only.
 
     Raises DataValueError (shape, infinity, duplicated sample), FeatureError (duplicated feature)
     or LabelError (labels other than 0 and 1, or without the names of the classes).
     """
 
-    values: npt.NDArray[np.float64]
+    values: Matrix
     samples: tuple[str, ...]
     features: tuple[str, ...]
     labels: npt.NDArray[np.int64] | None = None
@@ -40,8 +41,11 @@ class Cohort:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        values = _read_only(np.asarray(self.values, dtype=np.float64))
-        object.__setattr__(self, "values", values)
+        values = self.values
+        if not isinstance(values, Values):
+            values = np.asarray(values, dtype=np.float64).view()
+            values.flags.writeable = False
+            object.__setattr__(self, "values", values)
         object.__setattr__(self, "samples", tuple(self.samples))
         object.__setattr__(self, "features", tuple(self.features))
         if values.shape != (len(self.samples), len(self.features)):
@@ -51,7 +55,8 @@ class Cohort:
                 f"{counted(len(self.features), 'feature')}.",
                 remedy="Give one row for each sample and one column for each feature.",
             )
-        if np.isinf(values).any():
+        # Values are of readers that let no infinity through, or prepared and so finite.
+        if not isinstance(values, Values) and np.isinf(values).any():
             row, column = np.argwhere(np.isinf(values))[0]
             raise DataValueError(
                 f"{self.source}: sample {self.samples[row]!r}, feature "
@@ -131,7 +136,9 @@ class Cohort:
                 remedy="Count the samples from 0.",
             )
         return Cohort(
-            values=self.values[positions],
+            values=Selected(self.values, rows=positions)
+            if isinstance(self.values, Values)
+            else self.values[positions],
             samples=tuple(self.samples[row] for row in positions),
             features=self.features,
             labels=None if self.labels is None else self.labels[positions],
@@ -153,15 +160,17 @@ class Cohort:
                 f"{examples(missing)}.",
                 remedy="Use a file that has them, or agree on the features that every site has.",
             )
-        return Cohort(
-            values=self.values[:, [place[name] for name in names]],
-            samples=self.samples,
-            features=tuple(names),
-            labels=self.labels,
-            positive=self.positive,
-            negative=self.negative,
-            source=self.source,
-            notes=self.notes,
+        return self.at([place[name] for name in names])
+
+    def at(self, places: Sequence[int] | npt.NDArray[np.intp]) -> Cohort:
+        """Return the cohort with the features at these places, in that order."""
+        columns = np.asarray(places, dtype=np.intp)
+        return replace(
+            self,
+            values=Selected(self.values, features=columns)
+            if isinstance(self.values, Values)
+            else self.values[:, columns],
+            features=tuple(self.features[place] for place in columns),
         )
 
 
@@ -185,7 +194,7 @@ def concatenate(cohorts: Sequence[Cohort], *, source: str) -> Cohort:
     labels = [cohort.labels for cohort in cohorts if cohort.labels is not None]
     return Cohort(
         values=np.concatenate(
-            [cohort.select_features(first.features).values for cohort in cohorts]
+            [cohort.select_features(first.features).values[:, :] for cohort in cohorts]
         ),
         samples=tuple(sample for cohort in cohorts for sample in cohort.samples),
         features=first.features,

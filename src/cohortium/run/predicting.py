@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cohortium.data import Cohort, Preparation, common_names, prepare, read_argument, with_features
+from cohortium.data.values import in_blocks
 from cohortium.data.wording import counted, examples
 from cohortium.errors import CohortiumError, FeatureError, ModelFileError, ParameterError
 from cohortium.learn import Model
+from cohortium.learn.model import probability
 
 # Of fewer samples means and spreads tell more of the samples than of the laboratory.
 _FEW_SAMPLES = 20
@@ -35,9 +37,9 @@ class Predictions:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["sample", f"probability of {self.positive}", "class"])
-        for sample, probability in zip(self.samples, self.probabilities, strict=True):
-            name = self.positive if probability > 0.5 else self.negative
-            writer.writerow([sample, f"{probability:.6f}", name])
+        for sample, chance in zip(self.samples, self.probabilities, strict=True):
+            name = self.positive if chance > 0.5 else self.negative
+            writer.writerow([sample, f"{chance:.6f}", name])
         return text.getvalue()
 
 
@@ -89,7 +91,8 @@ def predict(model: Model, cohort: Cohort) -> Predictions:
             remedy="Give a model.json that a run of this version has written.",
         ) from None
     named, _ = common_names(cohort, form, aliases)
-    known = [name for name in model.features if name in set(named.features)]
+    there = set(named.features)
+    known = [name for name in model.features if name in there]
     lacking = sorted(set(model.features) - set(known))
     if 2 * len(lacking) > len(model.features) or (lacking and preparation.standardise != "site"):
         raise FeatureError(
@@ -98,7 +101,10 @@ def predict(model: Model, cohort: Cohort) -> Predictions:
             remedy="Use data measured on the same features, named alike.",
         )
     ready, report = prepare(named.select_features(known), preparation)
-    values = with_features(ready, model.features).values
+    logits = np.full(len(cohort.samples), model.intercept)
+    for block, values in in_blocks(with_features(ready, model.features).values):
+        logits += values @ model.weights[block]
+    cells = len(cohort.samples) * len(model.features)
     warnings = list(cohort.notes)
     if lacking:
         warnings.append(
@@ -110,14 +116,14 @@ def predict(model: Model, cohort: Cohort) -> Predictions:
             f"Values are standardised by these {counted(len(cohort.samples), 'sample')} alone: of "
             "so few the means and spreads are uncertain, and so are the predictions."
         )
-    if report.clipped_cells > _MANY_CLIPPED * values.size:
+    if report.clipped_cells > _MANY_CLIPPED * cells:
         warnings.append(
-            f"{report.clipped_cells / values.size:.1%} of the values lie beyond the bound of "
+            f"{report.clipped_cells / cells:.1%} of the values lie beyond the bound of "
             f"{preparation.clip:g}: they are unlike the training's (other units, no logarithm?)."
         )
     return Predictions(
         cohort.samples,
-        model.predict_probability(values),
+        probability(logits),
         model.positive,
         model.negative,
         tuple(warnings),
