@@ -27,10 +27,10 @@ class Cohort:
 
     ``values`` is float64 of shape (samples, features), NaN where missing, or ``Values`` that make
     such a matrix for some features at a time; ``labels`` is int64 of shape (samples,), 1 for the
-    class named ``positive`` and 0 for ``negative``, or None with both names None. Labels that are numbers are float64, without classes.
-    ``weights`` are samples' weights, ``groups`` say whom each sample is of (folds keep a group together), where a study
-    wants such. ``source`` names the file in messages; ``notes`` says what its reader left out.
-    The arrays are read-only.
+    class named ``positive`` and 0 for ``negative``, or None with both names None. Labels that are
+    numbers are float64, without classes. ``weights`` are samples' weights, ``groups`` say whom each
+    sample is of (folds keep a group together), where a study wants such. ``source`` names the file
+    in messages; ``notes`` says what its reader left out. The arrays are read-only.
 
     Raises DataValueError (shape, infinity, duplicated sample), FeatureError (duplicated feature)
     or LabelError (classes other than 0 and 1, or without names; numbers that are not finite;
