@@ -97,7 +97,7 @@ def test_rows_keep_their_covariates(write):
     cohort = read(write(GENES), covariate_file=write(PEOPLE, "people.csv"))
     assert cohort.take([2, 0]).covariates.tolist() == [EXPECTED[2], EXPECTED[0]]
     assert cohort.select_features(["g2"]).covariates.tolist() == EXPECTED
-    shuffled = by_fold(cohort, 2)
+    shuffled, _ = by_fold(cohort, 2)
     ages = dict(zip(cohort.samples, cohort.covariates[:, 0], strict=True))
     assert [ages[name] for name in shuffled.samples] == shuffled.covariates[:, 0].tolist()
     other = read(
@@ -108,7 +108,7 @@ def test_rows_keep_their_covariates(write):
     both = concatenate([cohort.take([0]), cohort.take([1])], source="both")
     assert both.covariates.tolist() == EXPECTED[:2]
     plain = read_cohort(write(GENES, "plain.csv"), label="y", positive="t")
-    with pytest.raises(DataValueError, match="Only one of"):
+    with pytest.raises(LabelError, match="Only 1 of 2 files have covariates"):
         concatenate([other, plain], source="both")
 
 

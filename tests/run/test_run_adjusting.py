@@ -22,7 +22,6 @@ from run_sites import OWNER, parsed, study_text
 from cohortium.data import scaled, with_features
 from cohortium.errors import CohortiumError
 from cohortium.learn import Model, auc
-from cohortium.run.adjusting import covariates_of
 from cohortium.run.local import LocalRun, simulate
 from cohortium.run.predicting import predict, read_for
 from cohortium.run.preparing import prepare_site, read_site_data
@@ -133,10 +132,10 @@ def pooled(study_text_: str, data: dict[str, str]) -> tuple[np.ndarray, np.ndarr
     study = parsed(study_text_).study
     parts = []
     for site, argument in data.items():
-        cohort, _ = prepare_site(study, site, read_site_data(argument, study), lambda _: None)
-        cohort = with_features(cohort, sorted(cohort.features))
-        columns = scaled(cohort.covariates, covariates_of(study))
-        parts.append((cohort.values, np.column_stack([columns, np.ones(len(columns))])))
+        ready = prepare_site(study, site, read_site_data(argument, study), lambda _: None)
+        cohort = with_features(ready.cohort, sorted(ready.cohort.features))
+        columns = scaled(cohort.covariates, study.covariates)
+        parts.append((cohort.values[:, :], np.column_stack([columns, np.ones(len(columns))])))
         parts[-1] += (cohort.labels,)
     values, free, labels = (np.concatenate(part) for part in zip(*parts, strict=True))
     return values, free, labels
@@ -177,7 +176,7 @@ def test_new_patients_are_told_as_by_a_model_of_all(asthma: Asthma) -> None:
     alone = newton(values, np.ones((len(values), 1)), labels, L2)
     scores = []
     for argument in asthma.later.values():
-        scores.append(predict(model, read_for(model, argument, label="casecontrol")).probabilities)
+        scores.append(predict(model, read_for(model, argument, label="casecontrol")).values)
     found = auc(later_labels, np.concatenate(scores))
     assert found == pytest.approx(auc(later_labels, expected), abs=0.003)
     assert found > 0.65 > auc(later_labels, later_values @ alone[:-1])

@@ -52,11 +52,11 @@ def test_probabilities_are_those_of_the_formula() -> None:
     new = cohort(["gene01", "GENE00", "OLD", "gene03", "GENE05", "GENE04", "OTHER"])
     found = predict(made, new)
     order = [1, 0, 2, 3, 5, 4]
-    np.testing.assert_allclose(found.probabilities, by_hand(made, new.values[:, order]), atol=1e-12)
+    np.testing.assert_allclose(found.values, by_hand(made, new.values[:, order]), atol=1e-12)
     assert found.warnings == ()
     lines = list(csv.reader(found.as_csv().splitlines()))
     assert lines[0] == ["sample", f"probability of {POSITIVE}", "class"]
-    for line, sample, probability in zip(lines[1:], new.samples, found.probabilities, strict=True):
+    for line, sample, probability in zip(lines[1:], new.samples, found.values, strict=True):
         assert line[0] == sample
         assert float(line[1]) == pytest.approx(probability, abs=1e-6)
         assert line[2] == (POSITIVE if probability > 0.5 else NEGATIVE)
@@ -70,7 +70,7 @@ def test_a_feature_that_is_lacking_counts_as_its_mean() -> None:
     with np.errstate(invalid="ignore"):
         scaled = (whole - whole.mean(0)) / np.where(whole.std(0) > 0, whole.std(0), 1.0)
     expected = 1 / (1 + np.exp(-(scaled @ made.weights + made.intercept)))
-    np.testing.assert_allclose(found.probabilities, expected, atol=1e-12)
+    np.testing.assert_allclose(found.values, expected, atol=1e-12)
     assert any("1 feature of the model's 6 lacking" in line for line in found.warnings)
     assert any("'GENE05'" in line for line in found.warnings)
 
@@ -96,7 +96,7 @@ def test_few_samples_and_strange_values_are_warned_of() -> None:
 def test_keras_and_csv_say_the_same(tmp_path: Path) -> None:
     made = model()
     values = np.random.default_rng(3).normal(size=(50, 6))
-    keras = to_keras(made)
+    keras = made.to_keras()
     given = np.asarray(keras(values))[:, 0]
     np.testing.assert_allclose(given, made.predict_probability(values), atol=1e-12)
     save_csv(made, tmp_path / "weights.csv")
@@ -132,7 +132,7 @@ def test_covariates_and_sites_of_new_samples(tmp_path: Path) -> None:
     for site, effect in (("south", 1.5), (None, 0.5)):
         found = predict(made, read, site=site)
         expected = 1 / (1 + np.exp(plain - 0.05 * ages - effect))
-        np.testing.assert_allclose(found.probabilities, expected, atol=1e-9)
+        np.testing.assert_allclose(found.values, expected, atol=1e-9)
         assert ("No site was named" in "\n".join(found.warnings)) == (site is None)
     with pytest.raises(ParameterError, match="no effect of a site 'east'"):
         predict(made, read, site="east")

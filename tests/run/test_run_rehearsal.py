@@ -46,6 +46,11 @@ to = ["north", "south"]
 what = "log_loss"
 to = ["north"]
 """
+LINEAR = (
+    study_text(iterations=240, l2="[0.5, 1.0]")
+    .replace('positive = "BCR/ABL"\nnegative = "NEG"', 'weight = "w"')
+    .replace("[model]", '[model]\nkind = "linear"')
+) + VALIDATED.replace('"auc"', '"r2"').replace('"log_loss"', '"mse"')
 
 
 def together(parties: Sequence[str], program: Any) -> dict[str, Any]:
@@ -76,8 +81,8 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
     features = min(size.features for size in sizes.values())
     plan, _ = make_plan(study, samples, features)
     ledger = DisclosureLedger.of(study)
-    chosen = study.validation is not None and study.validation.choose is not None
-    ledger.fix_shapes(revealed_shapes(plan, list(ledger.allowed), chosen=chosen))
+    choose = study.validation.choose if study.validation is not None else None
+    ledger.fix_shapes(revealed_shapes(plan, list(ledger.allowed), choose=choose))
     roles = Roles(study.with_role("compute"), *study.with_role("deal"))
     protocol: Protocol = start(mesh, roles, ledger)
     before = mesh.sent_to
@@ -85,7 +90,9 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
     if mesh.name in samples:
         random = np.random.default_rng([*mesh.name.encode()])
         values = random.uniform(-1.0, 1.0, (samples[mesh.name], features))
-        owned[mesh.name] = (values, random.permutation(np.arange(len(values)) % 2))
+        labels = random.permutation(np.arange(len(values)) % 2)
+        weights = () if study.data.weight is None else (np.ones(len(values)),)
+        owned[mesh.name] = (values, labels, *weights)
         if study.data.covariates:
             columns = random.uniform(-0.5, 0.5, (len(values), 3))
             owned[mesh.name] = (*owned[mesh.name], columns)
@@ -102,6 +109,7 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
         (TWO_SITES, study_text(iterations=12), 40),
         (TWO_SITES, ADJUSTED, 60),
         (TWO_SITES, study_text(iterations=245, l2="[0.1, 1.0]") + VALIDATED, 60),
+        (TWO_SITES, LINEAR, 30),
         (THREE, study_text(THREE, iterations=250), 100),
         (
             TWO_SITES,
@@ -116,6 +124,7 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
         "dual of few iterations",
         "covariates",
         "folds and metrics",
+        "linear with weights",
         "three compute",
         "mini-batches",
     ],

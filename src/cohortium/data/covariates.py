@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cohortium.data.annotated import Annotated
+from cohortium.data.attributes import SampleTexts
 from cohortium.data.cohort import Cohort
-from cohortium.data.labels import LabelTexts, label_column
+from cohortium.data.labels import refuse_repeated_samples, sample_column
 from cohortium.data.table import open_table
 from cohortium.data.wording import counted, examples, nearest, shown, some
 from cohortium.errors import DataValueError, FeatureError
@@ -97,7 +98,7 @@ class FurtherFile(NamedTuple):
     """A file besides the data: the names of its columns, and those of them that are covariates."""
 
     header: tuple[str, ...]
-    columns: Mapping[str, LabelTexts]
+    columns: Mapping[str, SampleTexts]
 
 
 def read_columns(path: Path, names: Sequence[str]) -> FurtherFile:
@@ -106,8 +107,9 @@ def read_columns(path: Path, names: Sequence[str]) -> FurtherFile:
     Raises DataValueError where a sample is there twice, and the errors of ``open_table``.
     """
     table = open_table(path)
+    refuse_repeated_samples(table)
     own = [name for name in names if name in table.header[1:]]
-    return FurtherFile(table.header[1:], {name: label_column(table, name) for name in own})
+    return FurtherFile(table.header[1:], {name: sample_column(table, name) for name in own})
 
 
 def with_covariates(
@@ -159,7 +161,7 @@ def _texts(
     covariate: Covariate,
     files: Sequence[FurtherFile],
     found: Annotated | None,
-) -> LabelTexts:
+) -> SampleTexts:
     for file in files:
         if covariate.name in file.columns:
             return file.columns[covariate.name]
@@ -176,7 +178,7 @@ def _texts(
 
 
 def _numbers(
-    cohort: Cohort, covariate: Covariate, texts: LabelTexts
+    cohort: Cohort, covariate: Covariate, texts: SampleTexts
 ) -> tuple[npt.NDArray[np.float64], int]:
     """Return samples × columns, and how many missing values were filled in."""
     absent = [sample for sample in cohort.samples if sample not in texts.texts]

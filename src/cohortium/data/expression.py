@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 from cohortium.data.annotated import Annotated
+from cohortium.data.attributes import SampleTexts
 from cohortium.data.cohort import Cohort
 from cohortium.data.labels import (
     LabelRequest,
-    LabelTexts,
+    label_columns,
     read_label_file,
     refuse_repeated_samples,
 )
@@ -93,7 +94,7 @@ def genes_in_rows(table: Table, first_sample: int = 1) -> Cohort:
 
 
 def _samples_in_rows(
-    table: Table, request: LabelRequest, label_file: LabelTexts | None, apart: Sequence[str]
+    table: Table, request: LabelRequest, label_file: SampleTexts | None, apart: Sequence[str]
 ) -> Annotated:
     _refuse_unnamed(table, 1, "gene")
     if twice := repeated(table.header[1:]):
@@ -110,17 +111,21 @@ def _samples_in_rows(
             f"{label_file.source}.",
             remedy=f"Take it out of {table.source}, or read it from there without a label file.",
         )
-    own = [*apart, request.column] if label_file is None else list(apart)
-    skip = {name: table.header.index(name, 1) for name in own if name in table.header[1:]}
+    own = [name for name in apart if name in table.header[1:]]
+    if label_file is None and request.column is not None:
+        # Says what is wrong where they are not there.
+        label_columns(table, request.column, request)
+        own += [request.column, *request.further.values()]
+    skip = {name: table.header.index(name, 1) for name in own}
     features = [name for i, name in enumerate(table.header) if i and i not in skip.values()]
     numbers = table.numbers(set(skip.values()))
     cohort = Cohort(numbers, table.names, tuple(features), source=table.source)
-    columns = {str(name): table.column(place) for name, place in skip.items()}
+    columns = {name: table.column(place) for name, place in skip.items()}
     return Annotated(cohort, columns, table.lines)
 
 
 def _find_orientation(
-    table: Table, request: LabelRequest, label_file: LabelTexts | None
+    table: Table, request: LabelRequest, label_file: SampleTexts | None
 ) -> Orientation:
     if label_file is not None:
         in_header = sum(name in label_file.texts for name in table.header[1:])

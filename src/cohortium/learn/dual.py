@@ -9,36 +9,39 @@ docs/protocol.md, "Logistic regression".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from operator import attrgetter
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cohortium.learn.adjusting import COVARIATE_BITS, Projection, solved
+from cohortium.learn.blocks import Block, Columns, FeatureBlocks
+from cohortium.learn.checkpoints import Checkpoints, is_due
 from cohortium.learn.dual_plan import CHECK_EVERY, INTERCEPT_EXPONENT, DualPlan
 from cohortium.mpc import (
     InputRequest,
     SecretTensor,
     concatenate,
     prepare,
-    secret_inputs,
     weighted_sum,
 )
 from cohortium.mpc import Protocol as SecureProtocol
 from cohortium.mpc.functions import gram
 
-# Prepared values (samples × features); labels, 0/1 or for linear regression any numbers; the
-# samples' weights where the plan has such; and covariates (samples × columns) where it has such.
-Cohort: TypeAlias = tuple[NDArray[np.float64], NDArray[np.int64] | NDArray[np.float64]]
+# Prepared values (samples × features); labels, 0/1 or for linear regression any numbers; and the
+# samples' weights where the plan has such.
+Cohort: TypeAlias = tuple[Columns, NDArray[np.int64] | NDArray[np.float64]]
 WeightedCohort: TypeAlias = tuple[
-    NDArray[np.float64], NDArray[np.int64] | NDArray[np.float64], NDArray[np.float64]
+    Columns, NDArray[np.int64] | NDArray[np.float64], NDArray[np.float64]
 ]
 # As either, the covariates last.
 AdjustedCohort: TypeAlias = (
-    tuple[NDArray[np.float64], NDArray[np.int64] | NDArray[np.float64], NDArray[np.float64]]
+    WeightedCohort
     | tuple[
-        NDArray[np.float64],
+        Columns,
         NDArray[np.int64] | NDArray[np.float64],
         NDArray[np.float64],
         NDArray[np.float64],
@@ -47,9 +50,9 @@ AdjustedCohort: TypeAlias = (
 
 
 class SharedRows(NamedTuple):
-    """Each owner's rows; all labels and, where owners bring them, weights (n × 1), covariates."""
+    """The owners' values; all labels and, where owners bring such, sample weights, covariates."""
 
-    blocks: Sequence[SecretTensor]
+    blocks: FeatureBlocks
     labels: SecretTensor
     weights: SecretTensor | None
     covariates: SecretTensor | None = None
@@ -74,15 +77,15 @@ def share_cohorts(
     sizes: Mapping[str, int],
     owned: Mapping[str, Cohort | WeightedCohort | AdjustedCohort],
 ) -> SharedRows:
-    """Return all owners' rows as secret tensors; one round.
+    """Return all owners' rows as secret tensors; a round for the first block and all labels.
 
     ``sizes`` is the public number of samples of each owner; ``owned`` holds the prepared values
     and labels of the owners at this party (one in a real run, all in the clear).
-    Each owner sends 8 bytes an element to each (other) computing party.
+    Each owner sends 8 bytes an element to each (other) computing party. Further blocks are shared
+    when they are asked for.
     """
     parameters, loss = plan.parameters, plan.loss
     kinds = [
-        ("values", plan.features, plan.data_bits, plan.clip),
         ("labels", 1, loss.label_bits, loss.label_bound),
     ]
     if parameters.sample_weights:
@@ -91,23 +94,23 @@ def share_cohorts(
         kinds.append(("covariates", plan.adjustment.covariates, COVARIATE_BITS, 1.0))
     requests = []
     for owner, rows in sizes.items():
-        for place, (kind, columns, bits, bound) in enumerate(kinds):
+        for place, (kind, columns, bits, bound) in enumerate(kinds, 1):
             values = None
             if owner in owned:
                 values = np.asarray(owned[owner][place], np.float64).reshape(-1, columns)
             shape = (rows, columns)
             requests.append(InputRequest(f"{kind} of {owner}", owner, values, shape, bits, bound))
-    tensors = secret_inputs(protocol, requests)
+    blocks = FeatureBlocks(protocol, plan, sizes, {name: own[0] for name, own in owned.items()})
+    tensors = blocks.begin(requests)
     step = len(kinds)
-    joined = {kind[0]: concatenate(tensors[i::step]) for i, kind in enumerate(kinds) if i}
-    return SharedRows(
-        tensors[::step], joined["labels"], joined.get("weights"), joined.get("covariates")
-    )
+    joined = {kind[0]: concatenate(tensors[i::step]) for i, kind in enumerate(kinds)}
+    return SharedRows(blocks, joined["labels"], joined.get("weights"), joined.get("covariates"))
 
 
-def gram_matrix(blocks: Sequence[SecretTensor], plan: DualPlan) -> SecretTensor:
-    """Return K = κ·X·Xᵀ at ``plan.gram_bits``: one round, the rescale's."""
-    return gram(blocks, fraction_bits=plan.gram_bits, exponent=-plan.kappa_exponent)
+def gram_matrix(blocks: Iterable[Block], plan: DualPlan) -> SecretTensor:
+    """Return K = κ·X·Xᵀ at ``plan.gram_bits``: one round, the rescale's, beside the blocks'."""
+    rows = map(attrgetter("rows"), blocks)
+    return gram(rows, fraction_bits=plan.gram_bits, exponent=-plan.kappa_exponent)
 
 
 def fit_dual(
@@ -116,6 +119,7 @@ def fit_dual(
     weights: SecretTensor | None,
     plan: DualPlan,
     on_iteration: Callable[[int], None] | None = None,
+    checkpoints: Checkpoints | None = None,
     projection: Projection | None = None,
 ) -> Fit:
     """Return the dual coefficients; two rounds an iteration after the first, one for the logits.
@@ -124,22 +128,34 @@ def fit_dual(
 
     ``kernel`` is prepared, and holds the sample weights v already. The first residual needs no
     round: all logits are zero there. With a piecewise sigmoid an iteration takes six rounds.
-    ``on_iteration`` is told the number of iterations done.
+    ``on_iteration`` is told the number of iterations done. With ``checkpoints`` the residuals are
+    kept now and then; a run that goes on from kept ones takes a round for each of their logits
+    that are checked.
     """
     loss, schedule = plan.loss, plan.schedule
     labels = labels.lift(loss.fraction_bits - loss.label_bits)
     past = _Past(kernel, weights, plan, projection)
     wide = labels + np.zeros((plan.samples, plan.columns))
-    past.add(_without_held_out(-wide + loss.at_zero, plan))
-    earlier = []
-    for t in range(1, plan.iterations):
+    first, earlier = 1, []
+    if checkpoints is not None and checkpoints.done:
+        first = checkpoints.done
+        for residual in checkpoints.restored(
+            first, wide.shape, loss.fraction_bits, loss.residual_bound
+        ):
+            past.add(residual)
+        past.since_kept()
+        earlier = [past.logits(*past.at(t)) for t in range(1, first) if t % CHECK_EVERY == 0]
+    else:
+        past.add(_without_held_out(-wide + loss.at_zero, plan))
+    for t in range(first, plan.iterations):
         if on_iteration is not None:
             on_iteration(t)
-        point, intercept = past.combined(schedule.points[t][:t], schedule.intercept_points[t][:t])
-        logits = past.logits(point, intercept)
+        logits = past.logits(*past.at(t))
         if t % CHECK_EVERY == 0:
             earlier.append(logits)
         past.add(_residuals(logits, wide, plan))
+        if checkpoints is not None and is_due(t + 1, plan.iterations):
+            checkpoints.keep(t + 1, past.since_kept())
     if on_iteration is not None:
         on_iteration(plan.iterations)
     dual, intercept = past.combined(schedule.final, schedule.intercept_final)
@@ -176,6 +192,7 @@ class _Past:
         self._plan = plan
         self._projection = projection
         self._residuals: list[SecretTensor] = []
+        self._kept = 0
         self._sums: list[SecretTensor] = []
 
     def add(self, residual: SecretTensor) -> None:
@@ -184,25 +201,39 @@ class _Past:
         if self._weights is None and self._projection is None:
             self._sums.append(self._residuals[-1].sum(0).reshape(1, self._plan.columns))
 
+    def since_kept(self) -> list[SecretTensor]:
+        """Return the residuals that were added since the last call."""
+        first, self._kept = self._kept, len(self._residuals)
+        return self._residuals[first:]
+
+    def at(self, t: int) -> tuple[SecretTensor, SecretTensor]:
+        """Return the point at which iteration t takes its residual; as ``combined``."""
+        schedule = self._plan.schedule
+        return self.combined(schedule.points[t][:t], schedule.intercept_points[t][:t])
+
     def combined(
         self, coefficients: NDArray[np.float64], intercept_coefficients: NDArray[np.float64]
     ) -> tuple[SecretTensor, SecretTensor]:
         """Return dual coefficients (n × columns), opened, and intercepts (1 × columns); a round.
 
-        With covariates, in place of intercepts, the coefficients of their projection, opened too.
+        They are those of the first residuals, as many as there are coefficients. With covariates,
+        in place of intercepts, the coefficients of their projection, opened too.
         """
         bits = self._plan.coefficient_bits
-        dual = weighted_sum(coefficients, self._residuals, bits)
+        residuals = self._residuals[: len(coefficients)]
+        dual = weighted_sum(coefficients, residuals, bits)
         if self._projection is not None:
-            rows = weighted_sum(intercept_coefficients, self._residuals, bits)
+            rows = weighted_sum(intercept_coefficients, residuals, bits)
             prepare([dual, rows])
             return dual, rows
         bound = self._plan.loss.bound * 2.0**-INTERCEPT_EXPONENT
         if self._weights is None:
-            total = weighted_sum(intercept_coefficients, self._sums, bits, bound=bound)
+            total = weighted_sum(
+                intercept_coefficients, self._sums[: len(residuals)], bits, bound=bound
+            )
             prepare([dual])
         else:
-            rows = weighted_sum(intercept_coefficients, self._residuals, bits)
+            rows = weighted_sum(intercept_coefficients, residuals, bits)
             prepare([dual, rows])
             total = self._weights.T.matmul(rows, bound=bound)
         return dual, total.times_power_of_two(INTERCEPT_EXPONENT)
@@ -240,7 +271,7 @@ def held_out_logits(logits: SecretTensor, plan: DualPlan) -> SecretTensor:
 
 
 def model_weights(
-    blocks: Sequence[SecretTensor],
+    blocks: Iterable[Block],
     dual: SecretTensor,
     intercept: SecretTensor,
     weights: SecretTensor | None,
@@ -248,20 +279,27 @@ def model_weights(
 ) -> SecretTensor:
     """Return κ·Xᵀ(v∘u) and, below, the weights without penalty: (features + …) × columns.
 
-    Four rounds, six with sample weights v. Rounded to the plan's weight bits, so that a reveal
-    tells the model and not the lowest bits of the sums that it came from.
+    Four rounds, six with sample weights v, beside the blocks'. Rounded to the plan's weight bits,
+    so that a reveal tells the model and not the lowest bits of the sums that it came from.
     """
     dual = dual.rescale(plan.final_bits)
     if weights is not None:
         dual = (dual * weights).rescale(plan.final_bits)
     dual = dual.prepare()
+    # By map: a loop's variable would keep a block while the next one is made.
+    result = concatenate(list(map(partial(_block_weights, dual), blocks)))
+    result = result.times_power_of_two(-plan.kappa_exponent)
+    return concatenate([result.rescale(plan.weight_bits), intercept.rescale(plan.weight_bits)])
+
+
+def _block_weights(dual: SecretTensor, block: Block) -> SecretTensor:
+    """Return Xᵀu of one block's features (features × columns); local."""
     products, start = [], 0
-    for block in blocks:
-        rows = block.shape[0]
-        products.append(block.T @ dual[start : start + rows])
-        start += rows
+    for rows in block.rows:
+        stop = start + rows.shape[0]
+        products.append(rows.T @ dual[start:stop])
+        start = stop
     total = products[0]
     for product in products[1:]:
         total = total + product
-    result = total.times_power_of_two(-plan.kappa_exponent)
-    return concatenate([result.rescale(plan.weight_bits), intercept.rescale(plan.weight_bits)])
+    return total

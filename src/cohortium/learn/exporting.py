@@ -34,15 +34,17 @@ def save_csv(model: Model, path: Path) -> None:
 def to_keras(model: Model) -> Any:
     """Return a ``keras.Model`` from prepared values (float64, features in the model's order).
 
-    Its prediction is the probability of the positive class. Behind the features come the columns
-    of ``model.covariate_weights`` in their own units, then for each of ``model.sites`` a column
-    that is 1 for its samples; for samples of no site 1/sites in each.
+    Its prediction is the probability of the positive class; of a linear regression the number.
+    Behind the features come the columns of ``model.covariate_weights`` in their own units, then for
+    each of ``model.sites`` a column that is 1 for its samples; for samples of no site 1/sites in
+    each.
     """
     keras = tensorflow().keras
     further = [*model.covariate_weights.values(), *model.sites.values()]
     weights = np.concatenate([model.weights, further])
     inputs = keras.Input((len(weights),), dtype="float64", name="prepared_values")
-    dense = keras.layers.Dense(1, activation="sigmoid", dtype="float64", name="logistic")
+    activation = "linear" if model.kind == "linear" else "sigmoid"
+    dense = keras.layers.Dense(1, activation=activation, dtype="float64", name=model.kind)
     result = keras.Model(inputs, dense(inputs), name="cohortium")
     dense.set_weights([weights[:, None], np.array([model.intercept])])
     return result

@@ -1,9 +1,9 @@
 """The revealed model: named weights, saved as plain JSON that can hold nothing executable.
 
 Format (docs/formats.md): an object with ``format`` = "cohortium-model/1", the features' names and
-weights, the intercept, the classes, and how values are prepared before they meet the weights. One
-with covariates or site effects is "cohortium-model/2", as a reader of the first would leave them
-out.
+weights, the intercept, the classes or the label's name, and how values are prepared before they
+meet the weights. One with covariates or site effects is "cohortium-model/2", as a reader of the
+first would leave them out.
 """
 
 from __future__ import annotations
@@ -60,6 +60,9 @@ class Model:
     With ``covariates`` their weighted values are added, with ``sites`` the effect of a sample's
     site, by name. A sample of none of them gets the mean of the sites' effects.
 
+    Or, of no classes (``positive`` and ``negative`` are None), a linear regression, which predicts
+    x·weights + intercept for the label named ``label``.
+
     ``preparation`` says how a cohort's values were prepared for training (imputation,
     standardisation, clip); predictions want values prepared in the same way.
     """
@@ -67,10 +70,11 @@ class Model:
     features: tuple[str, ...]
     weights: NDArray[np.float64]
     intercept: float
-    positive: str
-    negative: str
+    positive: str | None
+    negative: str | None
     preparation: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    label: str | None = None
     covariates: tuple[ModelCovariate, ...] = ()
     sites: Mapping[str, float] = field(default_factory=dict)
 
@@ -80,8 +84,19 @@ class Model:
                 f"{len(self.features)} features but weights of shape {self.weights.shape}.",
                 remedy="Give one weight for each feature.",
             )
+        if (self.positive is None) != (self.negative is None):
+            raise ParameterError(
+                "A model has two classes or none.", remedy="Name both classes, or neither."
+            )
+
+    @property
+    def kind(self) -> str:
+        """Return "logistic" or, of no classes, "linear"."""
+        return "linear" if self.positive is None else "logistic"
 
     def __repr__(self) -> str:
+        if self.kind == "linear":
+            return f"Model({len(self.features)} features, for {self.label or 'a number'!r})"
         return f"Model({len(self.features)} features, {self.positive!r} against {self.negative!r})"
 
     @property
@@ -140,10 +155,12 @@ class Model:
                 f"Values of shape {array.shape} do not fit {len(self.features)} features.",
                 remedy="Give samples in rows and the model's features in columns.",
             )
-        constant = self.intercept + self.site_effect(site)
-        return array @ self.weights + self._adjusted(covariates, len(array)) + constant
+        return array @ self.weights + self.without_features(len(array), covariates, site)
 
-    def _adjusted(self, covariates: ArrayLike | None, samples: int) -> NDArray[np.float64]:
+    def without_features(
+        self, samples: int, covariates: ArrayLike | None = None, site: str | None = None
+    ) -> NDArray[np.float64]:
+        """Return the part of the logits of so many samples that is not of features."""
         weights = np.array(list(self.covariate_weights.values()))
         columns = np.asarray(
             np.empty((samples, 0)) if covariates is None else covariates, dtype=np.float64
@@ -154,7 +171,7 @@ class Model:
                 f"model's {len(weights)} columns.",
                 remedy=f"Give: {', '.join(self.covariate_weights) or 'none'}.",
             )
-        result: NDArray[np.float64] = columns @ weights
+        result: NDArray[np.float64] = columns @ weights + self.intercept + self.site_effect(site)
         return result
 
     def predict_probability(
@@ -165,9 +182,15 @@ class Model:
         covariates: ArrayLike | None = None,
         site: str | None = None,
     ) -> NDArray[np.float64]:
-        """Return the probability of the positive class for each sample; as ``logits``."""
-        logits = self.logits(values, features, covariates=covariates, site=site)
-        return 0.5 * (1.0 + np.tanh(0.5 * logits))
+        """Return the probability of the positive class for each sample; as ``logits``.
+
+        ParameterError for a linear regression.
+        """
+        if self.kind == "linear":
+            raise ParameterError(
+                "A linear regression has no classes, so no probability.", remedy="Use predict."
+            )
+        return probability(self.logits(values, features, covariates=covariates, site=site))
 
     def predict(
         self,
@@ -176,10 +199,19 @@ class Model:
         *,
         covariates: ArrayLike | None = None,
         site: str | None = None,
-    ) -> NDArray[np.int64]:
-        """Return 1 for the positive class, else 0, for each sample; as ``logits``."""
+    ) -> NDArray[np.int64] | NDArray[np.float64]:
+        """Return 1 for the positive class, else 0, for each sample; as ``logits``.
+
+        Of a linear regression the label's number.
+        """
         logits = self.logits(values, features, covariates=covariates, site=site)
-        return (logits > 0).astype(np.int64)
+        return logits if self.kind == "linear" else (logits > 0).astype(np.int64)
+
+    def to_keras(self) -> Any:
+        """Return a ``keras.Model`` with the same predictions; as ``exporting.to_keras``."""
+        from cohortium.learn.exporting import to_keras
+
+        return to_keras(self)
 
     def save(self, path: Path) -> None:
         """Write the model as JSON."""
@@ -190,9 +222,8 @@ class Model:
         }
         document = {
             "format": ADJUSTED_FORMAT if adjusted else FORMAT,
-            "kind": "logistic",
-            "positive": self.positive,
-            "negative": self.negative,
+            "kind": self.kind,
+            **self._what(),
             "intercept": self.intercept,
             "features": list(self.features),
             "weights": self.weights.tolist(),
@@ -201,6 +232,12 @@ class Model:
             "training": dict(self.training),
         }
         path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+    def _what(self) -> dict[str, str | None]:
+        """Return what is predicted: the classes' names, or the label's."""
+        if self.kind == "linear":
+            return {"label": self.label}
+        return {"positive": self.positive, "negative": self.negative}
 
     @staticmethod
     def load(path: Path) -> Model:
@@ -221,6 +258,11 @@ class Model:
             ) from None
 
 
+def probability(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the probability of the positive class for each logit."""
+    return 0.5 * (1.0 + np.tanh(0.5 * logits))
+
+
 def _from_document(document: dict[str, Any], path: Path) -> Model:
     adjusted = document["format"] == ADJUSTED_FORMAT
     if document["format"] not in (FORMAT, ADJUSTED_FORMAT):
@@ -239,14 +281,20 @@ def _from_document(document: dict[str, Any], path: Path) -> Model:
         raise ValueError("weights")
     if not math.isfinite(intercept):
         raise ValueError("intercept")
+    kind = document["kind"]
+    if kind not in ("logistic", "linear"):
+        raise ValueError("kind")
+    linear = kind == "linear"
+    label = document["label"] if linear else None
     return Model(
         tuple(features),
         weights,
         intercept,
-        str(document["positive"]),
-        str(document["negative"]),
+        None if linear else str(document["positive"]),
+        None if linear else str(document["negative"]),
         dict(document["preparation"]),
         dict(document["training"]),
+        None if label is None else str(label),
         tuple(map(_covariate, document["covariates"])) if adjusted else (),
         {str(name): _finite(effect) for name, effect in dict(document["sites"]).items()}
         if adjusted

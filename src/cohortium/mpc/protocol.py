@@ -218,6 +218,7 @@ class Protocol(ABC):
         """Return [value < cut], at 0 fraction bits, and [value < cut] · factor, cuts × shape.
 
         ``width`` bits hold every value − cut as a signed number; the factor has the value's shape.
+        ``cuts`` are numbers, or cuts × shape: one for each element.
         Exact: a cut is compared as it is, not rounded.
         """
 
@@ -229,6 +230,19 @@ class Protocol(ABC):
 
         Exact. ``entries`` are tables × m, m a power of two; ``value``, 0 to m − 1, has no
         fraction bits.
+        """
+
+    @abstractmethod
+    def own_shares(self, values: Sequence[Value]) -> list[NDArray[Any]] | None:
+        """Return what this party holds of each value, to be kept; None where it holds nothing."""
+
+    @abstractmethod
+    def from_own_shares(
+        self, shares: Sequence[NDArray[Any]] | None, shapes: Sequence[Shape]
+    ) -> list[Value]:
+        """Return handles of values of which every party brings what ``own_shares`` gave it.
+
+        In this session or an earlier one: shares are not bound to a session, masks are.
         """
 
     @abstractmethod

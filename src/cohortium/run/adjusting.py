@@ -9,27 +9,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cohortium.data import Covariate, scale
-from cohortium.learn import Adjustment, Model, ModelCovariate
+from cohortium.data.cohort import Labels
+from cohortium.learn import AdjustedCohort, Adjustment, Model, ModelCovariate
+from cohortium.learn import Cohort as TrainingRows
+from cohortium.learn.blocks import Columns
 from cohortium.study import Study
 
 
-def covariates_of(study: Study) -> tuple[Covariate, ...]:
-    """Return the study's covariates, as readers need them."""
-    data = study.data
-    return tuple(
-        Covariate(
-            name,
-            (data.ranges[name][0], data.ranges[name][1]) if name in data.ranges else None,
-            tuple(data.levels.get(name, ())),
-            data.fill.get(name),
-        )
-        for name in data.covariates
-    )
+def training_rows(
+    values: Columns,
+    labels: Labels,
+    weights: NDArray[np.float64] | None,
+    covariates: NDArray[np.float64] | None,
+) -> TrainingRows | AdjustedCohort:
+    """Return what an owner brings to a training: weights and covariates where it has such."""
+    if weights is None:
+        return (values, labels) if covariates is None else (values, labels, covariates)
+    if covariates is None:
+        return values, labels, weights
+    return values, labels, weights, covariates
 
 
 def adjustment_of(study: Study) -> Adjustment | None:
     """Return what the training needs of covariates and site indicators, None without both."""
-    covariates = covariates_of(study)
+    covariates = study.covariates
     sites = len(study.with_role("data")) - 1 if study.model.site_indicators else 0
     if not covariates and not sites:
         return None
@@ -44,7 +47,7 @@ def model_parts(study: Study, weights: NDArray[np.float64]) -> dict[str, Any]:
     ``weights`` are for covariates brought to −1 … 1, then sites, the intercept last. The model's
     are for a covariate's own unit: for a year of age.
     """
-    covariates = covariates_of(study)
+    covariates = study.covariates
     middle, half_width = scale(covariates)
     own = weights[: len(middle)] / half_width
     sites: dict[str, float] = {}

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cohortium.data import Cohort, Preparation, common_names, prepare, read_argument, with_features
+from cohortium.data.values import Matrix, in_blocks
 from cohortium.data.wording import counted, examples
 from cohortium.errors import CohortiumError, FeatureError, ModelFileError, ParameterError
 from cohortium.learn import Model
+from cohortium.learn.model import probability
 from cohortium.run.adjusting import covariates_of_model
 
 # Of fewer samples means and spreads tell more of the samples than of the laboratory.
@@ -23,31 +25,46 @@ _MANY_CLIPPED = 1e-3
 
 @dataclass(frozen=True)
 class Predictions:
-    """The probability of the positive class for each sample, and what to be wary of."""
+    """What is predicted for each sample, and what to be wary of.
+
+    ``values`` are probabilities of the positive class; of a linear regression, which has no
+    classes, the numbers of the label.
+    """
 
     samples: tuple[str, ...]
-    probabilities: NDArray[np.float64]
-    positive: str
-    negative: str
+    values: NDArray[np.float64]
+    positive: str | None
+    negative: str | None
     warnings: tuple[str, ...]
+    label: str | None = None
 
     def as_csv(self) -> str:
-        """Return the lines sample, probability of the positive class, class (at 0.5)."""
+        """Return the lines sample, probability of the positive class, class (at 0.5).
+
+        Of a linear regression: sample, number.
+        """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
+        if self.positive is None:
+            writer.writerow(["sample", f"predicted {self.label or 'number'}"])
+            writer.writerows(
+                [sample, f"{value:.6g}"]
+                for sample, value in zip(self.samples, self.values, strict=True)
+            )
+            return text.getvalue()
         writer.writerow(["sample", f"probability of {self.positive}", "class"])
-        for sample, probability in zip(self.samples, self.probabilities, strict=True):
-            name = self.positive if probability > 0.5 else self.negative
-            writer.writerow([sample, f"{probability:.6f}", name])
+        for sample, chance in zip(self.samples, self.values, strict=True):
+            name = self.positive if chance > 0.5 else self.negative
+            writer.writerow([sample, f"{chance:.6f}", name])
         return text.getvalue()
 
 
 def read_for(model: Model, argument: str, *, label: str | None = None) -> Cohort:
     """Return the cohort that a data argument names.
 
-    ``label`` is a column with the true classes: it is no feature, and samples of neither class of
-    the model are left out. Whether a plain table has samples or genes in rows is found by the
-    model's features. Errors: as ``read_argument``.
+    ``label`` is a column with the true classes or numbers: it is no feature, and samples of neither
+    class of the model are left out. Whether a plain table has samples or genes in rows is found by
+    the model's features. Errors: as ``read_argument``.
     """
     covariates = covariates_of_model(model)
     if label is not None:
@@ -57,6 +74,7 @@ def read_for(model: Model, argument: str, *, label: str | None = None) -> Cohort
             positive=model.positive,
             negative=model.negative,
             missing_label="drop",
+            numbers=model.kind == "linear",
             covariates=covariates,
         )
     try:
@@ -77,13 +95,39 @@ def read_for(model: Model, argument: str, *, label: str | None = None) -> Cohort
 
 
 def predict(model: Model, cohort: Cohort, *, site: str | None = None) -> Predictions:
-    """Return the predictions for a cohort, prepared by its own samples' means and spreads.
+    """Return the predictions for a cohort, prepared as by ``made_ready``; errors as there.
 
     Of a model with sites' effects the one of ``site`` is added, without a site their mean. The
-    cohort has the model's covariates, as ``read_for`` reads them. A feature that the cohort lacks
-    counts as its mean, with a warning. Raises FeatureError where it lacks more than half,
-    ModelFileError where the model does not say how to prepare, ParameterError where it has no
-    such site.
+    cohort has the model's covariates, as ``read_for`` reads them. ParameterError where the model
+    has no such site.
+    """
+    ready, warnings = made_ready(model, cohort)
+    logits = model.without_features(len(cohort.samples), cohort.covariates, site)
+    for block, values in in_blocks(ready):
+        logits += values @ model.weights[block]
+    if model.sites and site is None:
+        warnings = (
+            *warnings,
+            f"No site was named: each sample gets the mean effect of {', '.join(model.sites)}. "
+            "Predictions are right only for a site with that mean; their order does not depend on "
+            "it.",
+        )
+    return Predictions(
+        cohort.samples,
+        logits if model.kind == "linear" else probability(logits),
+        model.positive,
+        model.negative,
+        warnings,
+        model.label,
+    )
+
+
+def made_ready(model: Model, cohort: Cohort) -> tuple[Matrix, tuple[str, ...]]:
+    """Return a cohort's values, samples × the model's features, and what to be wary of.
+
+    They are prepared as the training's were, by the cohort's own samples' means and spreads.
+    A feature that the cohort lacks counts as its mean, with a warning. Raises FeatureError where
+    it lacks more than half, ModelFileError where the model does not say how to prepare.
     """
     try:
         settings = dict(model.preparation)
@@ -95,7 +139,8 @@ def predict(model: Model, cohort: Cohort, *, site: str | None = None) -> Predict
             remedy="Give a model.json that a run of this version has written.",
         ) from None
     named, _ = common_names(cohort, form, aliases)
-    known = [name for name in model.features if name in set(named.features)]
+    there = set(named.features)
+    known = [name for name in model.features if name in there]
     lacking = sorted(set(model.features) - set(known))
     if 2 * len(lacking) > len(model.features) or (lacking and preparation.standardise != "site"):
         raise FeatureError(
@@ -105,13 +150,8 @@ def predict(model: Model, cohort: Cohort, *, site: str | None = None) -> Predict
         )
     ready, report = prepare(named.select_features(known), preparation)
     values = with_features(ready, model.features).values
+    cells = len(cohort.samples) * len(model.features)
     warnings = list(cohort.notes)
-    if model.sites and site is None:
-        warnings.append(
-            f"No site was named: each sample gets the mean effect of {', '.join(model.sites)}. "
-            "Probabilities are right only for a site with that mean; their order does not depend "
-            "on it."
-        )
     if lacking:
         warnings.append(
             f"{counted(len(lacking), 'feature')} of the model's {len(model.features):,} lacking, "
@@ -122,15 +162,9 @@ def predict(model: Model, cohort: Cohort, *, site: str | None = None) -> Predict
             f"Values are standardised by these {counted(len(cohort.samples), 'sample')} alone: of "
             "so few the means and spreads are uncertain, and so are the predictions."
         )
-    if report.clipped_cells > _MANY_CLIPPED * values.size:
+    if report.clipped_cells > _MANY_CLIPPED * cells:
         warnings.append(
-            f"{report.clipped_cells / values.size:.1%} of the values lie beyond the bound of "
+            f"{report.clipped_cells / cells:.1%} of the values lie beyond the bound of "
             f"{preparation.clip:g}: they are unlike the training's (other units, no logarithm?)."
         )
-    return Predictions(
-        cohort.samples,
-        model.predict_probability(values, covariates=cohort.covariates, site=site),
-        model.positive,
-        model.negative,
-        tuple(warnings),
-    )
+    return values, tuple(warnings)

@@ -22,6 +22,7 @@ from cohortium.net import Mesh
 from cohortium.run.adjusting import model_parts
 from cohortium.run.agreeing import Agreed
 from cohortium.run.audit import AUDIT_FILE
+from cohortium.run.memory import peak_memory
 from cohortium.run.planning import Plan
 from cohortium.run.timeline import Timeline
 from cohortium.study import (
@@ -132,6 +133,7 @@ def _write_models(output: Path, results: Results) -> list[Path]:
             np.ascontiguousarray(weights[:count, column]),
             positive=agreed.positive,
             negative=agreed.negative,
+            label=study.data.label if agreed.positive is None else None,
             **model_parts(study, weights[count:, column]),
             preparation={
                 **study.preparation.model_dump(),
@@ -205,6 +207,7 @@ def _record(results: Results) -> dict[str, Any]:
         "form": results.form,
         "plan": results.plan.lines(),
         "seconds": {name: round(value, 4) for name, value in results.timeline.seconds.items()},
+        "peak_memory": peak_memory(),
         "rounds": counters.rounds,
         "gates": {
             name: {"calls": gate.calls, "rounds": gate.rounds, "bytes_sent": gate.bytes_sent}

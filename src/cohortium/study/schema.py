@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from cohortium.data import Covariate
 from cohortium.errors import StudyError
 from cohortium.study.checks import check_study
 from cohortium.study.wording import explain
@@ -35,7 +36,10 @@ Metric = Literal[
     "brier",
     "auc",
     "auc_bounds",
+    "r2",
+    "mse",
 ]
+ColumnName = Annotated[str, Field(min_length=1, max_length=1000)]
 ClassWeights = Annotated[
     list[Annotated[float, Field(ge=0, le=1000)]], Field(min_length=2, max_length=2)
 ]
@@ -71,7 +75,7 @@ class Party(_Strict):
 
 
 class DataSection(_Strict):
-    """``[data]``: how each site's table is read.
+    """``[data]``: how each site's table is read; ``weight`` is the column of samples' weights.
 
     Of each covariate ``ranges`` or ``levels`` say what it may be; ``fill`` what replaces a missing
     value.
@@ -82,6 +86,7 @@ class DataSection(_Strict):
     negative: str | None = None
     orientation: Literal["samples_in_rows", "genes_in_rows"] | None = None
     missing_label: Literal["error", "drop"] = "error"
+    weight: ColumnName | None = None
     covariates: Annotated[list[FeatureName], Field(max_length=100)] = []
     ranges: dict[FeatureName, Range] = {}
     levels: dict[FeatureName, Annotated[list[Level], Field(min_length=2, max_length=100)]] = {}
@@ -116,10 +121,11 @@ def _as_list(value: Any) -> Any:
 class ModelSection(_Strict):
     """``[model]``: the estimator and its parameters.
 
-    ``batch`` asks for mini-batches, in the primal; ``iterations`` are then its steps.
+    Of a "linear" one ``logit_bound`` is that of predictions and labels. ``batch`` asks for
+    mini-batches, in the primal; ``iterations`` are then its steps.
     """
 
-    kind: Literal["logistic"] = "logistic"
+    kind: Literal["logistic", "linear"] = "logistic"
     form: Literal["auto", "dual", "primal"] = "auto"
     l2: Annotated[list[Lambda], BeforeValidator(_as_list), Field(min_length=1, max_length=1000)] = [
         1.0
@@ -137,10 +143,20 @@ class ModelSection(_Strict):
 
 
 class ValidationSection(_Strict):
-    """``[validation]``: cross-validation in the same rounds, and how λ is chosen by it."""
+    """``[validation]``: cross-validation in the same rounds, and how λ is chosen by it.
+
+    ``group`` is a column that says whom a sample is of: a group's samples go to one fold.
+    """
 
     folds: Annotated[int, Field(ge=2, le=100)]
+    group: ColumnName | None = None
     choose: Metric | None = None
+
+
+class OutputSection(_Strict):
+    """``[output]``: what a party writes besides; nothing more becomes readable by it."""
+
+    tensorboard: bool = False
 
 
 class Reveal(_Strict):
@@ -164,11 +180,36 @@ class Study(_Strict):
     preparation: PreparationSection = PreparationSection()
     model: ModelSection = ModelSection()
     validation: ValidationSection | None = None
+    output: OutputSection = OutputSection()
     reveal: Annotated[list[Reveal], Field(min_length=1)]
 
     def with_role(self, role: Role) -> tuple[str, ...]:
         """Return the names of the parties that have a role, in the file's order."""
         return tuple(party.name for party in self.party if role in party.roles)
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How a site's file is read, as ``read_argument`` takes it."""
+        return {
+            **self.data.model_dump(exclude={"covariates", "ranges", "levels", "fill"}),
+            "covariates": self.covariates,
+            "numbers": self.model.kind == "linear",
+            "group": None if self.validation is None else self.validation.group,
+        }
+
+    @property
+    def covariates(self) -> tuple[Covariate, ...]:
+        """The covariates, as readers understand them."""
+        data = self.data
+        return tuple(
+            Covariate(
+                name,
+                (data.ranges[name][0], data.ranges[name][1]) if name in data.ranges else None,
+                tuple(data.levels.get(name, ())),
+                data.fill.get(name),
+            )
+            for name in data.covariates
+        )
 
     @property
     def minimum_counts(self) -> dict[str, int]:

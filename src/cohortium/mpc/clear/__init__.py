@@ -124,13 +124,26 @@ class ClearProtocol(Protocol):
         shape: Shape,
     ) -> tuple[Array, Array]:
         """Return the comparisons, and each times the factor."""
-        bits = (value < cuts.reshape(-1, *(1,) * len(shape))).astype(np.float64)
+        places = cuts.reshape(-1, *(1,) * len(shape)) if cuts.ndim == 1 else cuts
+        bits = (value < places).astype(np.float64)
         return bits, bits * factor
 
     def table(self, value: Array, entries: Array, fraction_bits: int, shape: Shape) -> Array:  # noqa: ARG002
         """Return the entries."""
         places = np.rint(value).astype(np.int64) % entries.shape[1]
         return np.asarray(entries[:, places]).reshape(-1, *shape)
+
+    def own_shares(self, values: Sequence[Array]) -> list[Array]:
+        """Return the values."""
+        return list(values)
+
+    def from_own_shares(
+        self,
+        shares: Sequence[Array] | None,
+        shapes: Sequence[Shape],  # noqa: ARG002
+    ) -> list[Array]:
+        """Return the values."""
+        return list(shares or ())
 
     def reveal(
         self,
