@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cohortium.data.annotated import Annotated
+from cohortium.data.builds import header_note
 from cohortium.data.cohort import Cohort
 from cohortium.data.extras import imported
 from cohortium.data.values import MISSING_CALL, Stored, Variants
@@ -111,8 +112,8 @@ def read_vcf(path: Path) -> Annotated:
 
     Calls are taken where there are any, one with a missing allele as missing. Variants with several
     alternative alleles, or with others than of A, C, G and T, are left out, and counted in the
-    cohort's notes. Raises DataFileError where the file can not be read, DataValueError where it has
-    neither calls nor dosages.
+    cohort's notes, which also tell what the header says of the genome build. Raises DataFileError
+    where the file can not be read, DataValueError where it has neither calls nor dosages.
     """
     cyvcf2 = imported("cyvcf2", "vcf", path.name)
     names: list[str] = []
@@ -121,6 +122,7 @@ def read_vcf(path: Path) -> Annotated:
     try:
         reader = cyvcf2.VCF(str(path), gts012=True, strict_gt=True)
         samples = tuple(reader.samples)
+        header = reader.raw_header
         for variant in reader:
             if len(variant.ALT) > 1:
                 several += 1
@@ -143,7 +145,8 @@ def read_vcf(path: Path) -> Annotated:
         )
         if number
     ]
-    return Annotated(_cohort(path, _together(rows), samples, names, notes))
+    told = header_note(header, names)
+    return Annotated(_cohort(path, _together(rows), samples, names, notes, told))
 
 
 def _together(rows: list[Variants]) -> Variants:
@@ -183,6 +186,7 @@ def _cohort(
     samples: Sequence[str],
     names: Sequence[str],
     notes: list[str],
+    *told: str,
 ) -> Cohort:
     """Return the cohort without variants that are there twice: which one is meant is not known."""
     twice = repeated(names)
@@ -202,7 +206,7 @@ def _cohort(
             remedy="Check that it was copied completely, and that it holds genotypes.",
         )
     values = Stored(variants)
-    return Cohort(values, tuple(samples), tuple(names), source=path.name, notes=tuple(notes))
+    return Cohort(values, tuple(samples), tuple(names), source=path.name, notes=(*notes, *told))
 
 
 def _damaged(path: Path, what: str, error: Exception) -> DataFileError:
