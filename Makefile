@@ -11,7 +11,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --no-compile
 # Finds what in a page shuts out readers who do not see it, or use no mouse; for the tests alone.
 AXE := axe-core@4.10.3
 
-.PHONY: demo test check format bench docs axe clean
+.PHONY: demo test check format bench axe docs pictures clean
 
 demo: $(VENV)/demo.installed
 	$(BIN)/cohortium demo
@@ -34,15 +34,19 @@ bench: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/minibatch.py
 
-docs: $(VENV)/dev.installed
-	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
-	@echo "The documentation is build/docs/index.html"
-
 axe: .axe/$(AXE).installed
 
 .axe/$(AXE).installed:
 	npm install --silent --no-audit --no-fund --prefix .axe $(AXE)
 	touch $@
+
+docs: $(VENV)/dev.installed
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
+	@echo "The documentation is build/docs/index.html"
+
+# The README's pictures; the report's needs Chromium.
+pictures: $(VENV)/dev.installed
+	$(BIN)/python docs/pictures/make_pictures.py
 
 clean:
 	rm -rf $(VENV) .axe build dist *.egg-info src/*.egg-info

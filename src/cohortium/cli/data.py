@@ -33,6 +33,9 @@ def data_check(
     label: Annotated[str | None, typer.Option(help="Without a study: the label's column.")] = None,
     positive: Annotated[str | None, typer.Option(help="The positive class.")] = None,
     negative: Annotated[str | None, typer.Option(help="The negative class.")] = None,
+    numbers: Annotated[
+        bool, typer.Option("--numbers", help="The label is a number, of no classes.")
+    ] = False,
     orientation: Annotated[
         str | None, typer.Option(help="samples_in_rows or genes_in_rows, where it is not told.")
     ] = None,
@@ -53,13 +56,14 @@ def data_check(
             label=label,
             positive=positive,
             negative=negative,
+            numbers=numbers,
             # What it is not is told by the reader.
             orientation=cast("Orientation | None", orientation),
             missing_label="drop",
         )
     else:
         settings = load_study(study).study
-        cohort = read_argument(file, **settings.data.model_dump())
+        cohort = read_argument(file, **settings.reading)
         cohort, _ = common_names(cohort, settings.features.names, settings.features.aliases)
     found = check_cohort(cohort)
     if as_json:

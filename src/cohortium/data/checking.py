@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cohortium.data.builds import possible_builds
-from cohortium.data.cohort import Cohort
+from cohortium.data.cohort import Cohort, Labels
 from cohortium.data.equilibrium import exact_test
 from cohortium.data.measuring import Genotypes, Measures, measure
 from cohortium.data.wording import counted, examples, some
@@ -26,6 +27,8 @@ LEAST_EQUILIBRIUM = 1e-6
 _NORMAL = 1.4826
 _MUCH_MISSING = 0.2
 _RARE = 0.01
+# What the private R² takes for granted of a fold's labels (docs/protocol.md, "Private evaluation").
+_LEAST_VARIANCE = 2.0**-6
 _SEXED = ("X:", "Y:", "MT:")
 _Flags = npt.NDArray[np.bool_]
 
@@ -34,6 +37,8 @@ _Flags = npt.NDArray[np.bool_]
 class DataCheck:
     """Facts about a cohort, and ``warnings`` in words. Lists hold names of samples and features.
 
+    ``labels`` and ``weights`` tell of numbers their smallest, largest, mean and variance; empty
+    where there are none.
     ``level`` is what samples are compared by, "median" or "heterozygosity"; ``builds`` are those
     that the variants' positions do not rule out. ``measures`` are the numbers by sample and
     feature, ``equilibrium`` the p-values of variants (NaN off the autosomes, empty without
@@ -44,6 +49,10 @@ class DataCheck:
     samples: int
     features: int
     classes: dict[str, int]
+    labels: dict[str, float]
+    weights: dict[str, float]
+    groups: int
+    largest_group: int
     missing: int
     incomplete_features: int
     mostly_missing_samples: tuple[str, ...]
@@ -96,6 +105,10 @@ def check_cohort(cohort: Cohort) -> DataCheck:
         samples=len(samples),
         features=len(features),
         classes=_classes(cohort),
+        labels=_numbers(cohort.labels if cohort.numeric else None),
+        weights=_numbers(cohort.weights),
+        groups=len(set(cohort.groups or ())),
+        largest_group=max(Counter(cohort.groups or ()).values(), default=0),
         missing=measures.missing,
         incomplete_features=int((measures.missing_by_feature > 0).sum()),
         mostly_missing_samples=tuple(samples[measures.missing_by_sample > _MUCH_MISSING]),
@@ -131,6 +144,13 @@ def _classes(cohort: Cohort) -> dict[str, int]:
         return {}
     positives = int(cohort.labels.sum())
     return {cohort.positive: positives, cohort.negative: len(cohort.labels) - positives}
+
+
+def _numbers(values: Labels | None) -> dict[str, float]:
+    if values is None:
+        return {}
+    found = {"smallest": values.min(), "largest": values.max(), "mean": values.mean()}
+    return {name: float(value) for name, value in {**found, "variance": values.var()}.items()}
 
 
 def _named(groups: Sequence[Sequence[int]], names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
@@ -217,6 +237,11 @@ def _warnings(check: DataCheck) -> list[str]:
         told.append("The values look as if no logarithm had been taken (GEO2R's rule).")
     if check.classes and min(check.classes.values()) < 10:
         told.append("A class has fewer than 10 samples.")
+    if check.labels and check.labels["variance"] < _LEAST_VARIANCE:
+        told.append(
+            f"The labels have a variance of {check.labels['variance']:.2g}: R² needs "
+            f"{_LEAST_VARIANCE:g} or more in every fold. A smaller unit makes it larger."
+        )
     return told
 
 
