@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cohortium.data.annotated import Annotated
+from cohortium.data.builds import header_note
 from cohortium.data.cohort import Cohort
 from cohortium.data.extras import imported
 from cohortium.data.wording import counted, examples, repeated
@@ -99,8 +100,8 @@ def read_vcf(path: Path) -> Annotated:
 
     Calls are taken where there are any, one with a missing allele as missing. Variants with several
     alternative alleles, or with others than of A, C, G and T, are left out, and counted in the
-    cohort's notes. Raises DataFileError where the file can not be read, DataValueError where it has
-    neither calls nor dosages.
+    cohort's notes, which also tell what the header says of the genome build. Raises DataFileError
+    where the file can not be read, DataValueError where it has neither calls nor dosages.
     """
     cyvcf2 = imported("cyvcf2", "vcf", path.name)
     names: list[str] = []
@@ -109,6 +110,7 @@ def read_vcf(path: Path) -> Annotated:
     try:
         reader = cyvcf2.VCF(str(path), gts012=True, strict_gt=True)
         samples = tuple(reader.samples)
+        header = reader.raw_header
         for variant in reader:
             if len(variant.ALT) > 1:
                 several += 1
@@ -131,7 +133,8 @@ def read_vcf(path: Path) -> Annotated:
         )
         if number
     ]
-    return Annotated(_cohort(path, np.array(rows).T, samples, names, notes))
+    told = header_note(header, names)
+    return Annotated(_cohort(path, np.array(rows).T, samples, names, notes, told))
 
 
 def _dosages(variant: Any, source: str) -> npt.NDArray[np.float64]:
@@ -159,6 +162,7 @@ def _cohort(
     samples: Sequence[str],
     names: Sequence[str],
     notes: list[str],
+    *told: str,
 ) -> Cohort:
     """Return the cohort without variants that are there twice: which one is meant is not known."""
     twice = repeated(names)
@@ -177,7 +181,7 @@ def _cohort(
             f"{counted(len(names), 'variant')} to train on{left_out}.",
             remedy="Check that it was copied completely, and that it holds genotypes.",
         )
-    return Cohort(values, tuple(samples), tuple(names), source=path.name, notes=tuple(notes))
+    return Cohort(values, tuple(samples), tuple(names), source=path.name, notes=(*notes, *told))
 
 
 def _damaged(path: Path, what: str, error: Exception) -> DataFileError:

@@ -113,5 +113,11 @@ def as_primal(features: int, clip: float, parameters: DualParameters) -> PrimalP
         learning_rate=rate,
         momentum=min(0.99, ((1 - root) / (1 + root)) ** 2),
         logit_bound=parameters.logit_bound,
+        weight_bound=largest_weight(parameters.kind, parameters.logit_bound),
         sigmoid_error=parameters.sigmoid_error,
     )
+
+
+def largest_weight(kind: str, logit_bound: float) -> float:
+    """Return the bound on weights of the primal: an intercept may be as large as labels are."""
+    return 16.0 if kind == "logistic" else max(16.0, logit_bound)

@@ -82,7 +82,7 @@ to = ["{HOSPITALS[0]}", "{HOSPITALS[1]}"]
 [[reveal]]
 what = "calibration"
 to = ["{HOSPITALS[0]}", "{HOSPITALS[1]}"]
-minimum_count = 2
+# These data are public. A study of patients states a minimum_count.
 """
 
 
@@ -227,7 +227,7 @@ def _scikit_learn(
 
 def labels_of(cohort: Cohort) -> NDArray[np.int64]:
     """Return the labels of a cohort that has them."""
-    return np.zeros(0, np.int64) if cohort.labels is None else cohort.labels
+    return np.zeros(0, np.int64) if cohort.labels is None else cohort.labels.astype(np.int64)
 
 
 def _bundled(name: str) -> Cohort:

@@ -22,20 +22,35 @@ _MANY_CLIPPED = 1e-3
 
 @dataclass(frozen=True)
 class Predictions:
-    """The probability of the positive class for each sample, and what to be wary of."""
+    """What is predicted for each sample, and what to be wary of.
+
+    ``values`` are probabilities of the positive class; of a linear regression, which has no
+    classes, the numbers of the label.
+    """
 
     samples: tuple[str, ...]
-    probabilities: NDArray[np.float64]
-    positive: str
-    negative: str
+    values: NDArray[np.float64]
+    positive: str | None
+    negative: str | None
     warnings: tuple[str, ...]
+    label: str | None = None
 
     def as_csv(self) -> str:
-        """Return the lines sample, probability of the positive class, class (at 0.5)."""
+        """Return the lines sample, probability of the positive class, class (at 0.5).
+
+        Of a linear regression: sample, number.
+        """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
+        if self.positive is None:
+            writer.writerow(["sample", f"predicted {self.label or 'number'}"])
+            writer.writerows(
+                [sample, f"{value:.6g}"]
+                for sample, value in zip(self.samples, self.values, strict=True)
+            )
+            return text.getvalue()
         writer.writerow(["sample", f"probability of {self.positive}", "class"])
-        for sample, probability in zip(self.samples, self.probabilities, strict=True):
+        for sample, probability in zip(self.samples, self.values, strict=True):
             name = self.positive if probability > 0.5 else self.negative
             writer.writerow([sample, f"{probability:.6f}", name])
         return text.getvalue()
@@ -44,9 +59,9 @@ class Predictions:
 def read_for(model: Model, argument: str, *, label: str | None = None) -> Cohort:
     """Return the cohort that a data argument names.
 
-    ``label`` is a column with the true classes: it is no feature, and samples of neither class of
-    the model are left out. Whether a plain table has samples or genes in rows is found by the
-    model's features. Errors: as ``read_argument``.
+    ``label`` is a column with the true classes or numbers: it is no feature, and samples of neither
+    class of the model are left out. Whether a plain table has samples or genes in rows is found by
+    the model's features. Errors: as ``read_argument``.
     """
     if label is not None:
         return read_argument(
@@ -55,6 +70,7 @@ def read_for(model: Model, argument: str, *, label: str | None = None) -> Cohort
             positive=model.positive,
             negative=model.negative,
             missing_label="drop",
+            numbers=model.kind == "linear",
         )
     try:
         return read_argument(argument)
@@ -74,8 +90,22 @@ def read_for(model: Model, argument: str, *, label: str | None = None) -> Cohort
 
 
 def predict(model: Model, cohort: Cohort) -> Predictions:
-    """Return the predictions for a cohort, prepared by its own samples' means and spreads.
+    """Return the predictions for a cohort, prepared as by ``made_ready``; errors as there."""
+    values, warnings = made_ready(model, cohort)
+    return Predictions(
+        cohort.samples,
+        model.logits(values) if model.kind == "linear" else model.predict_probability(values),
+        model.positive,
+        model.negative,
+        warnings,
+        model.label,
+    )
 
+
+def made_ready(model: Model, cohort: Cohort) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Return a cohort's values, samples × the model's features, and what to be wary of.
+
+    They are prepared as the training's were, by the cohort's own samples' means and spreads.
     A feature that the cohort lacks counts as its mean, with a warning. Raises FeatureError where
     it lacks more than half, ModelFileError where the model does not say how to prepare.
     """
@@ -115,10 +145,4 @@ def predict(model: Model, cohort: Cohort) -> Predictions:
             f"{report.clipped_cells / values.size:.1%} of the values lie beyond the bound of "
             f"{preparation.clip:g}: they are unlike the training's (other units, no logarithm?)."
         )
-    return Predictions(
-        cohort.samples,
-        model.predict_probability(values),
-        model.positive,
-        model.negative,
-        tuple(warnings),
-    )
+    return values, tuple(warnings)

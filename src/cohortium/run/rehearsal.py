@@ -21,7 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cohortium.data import Cohort
 from cohortium.errors import FrameError
-from cohortium.learn import revealed_shapes
+from cohortium.learn import Cohort as TrainingRows
+from cohortium.learn import WeightedCohort, revealed_shapes
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
 from cohortium.net import Mesh
@@ -172,7 +173,9 @@ def rehearse(
     engine = NumpyEngine()
     protocol = start(mesh, roles, ledger, engine)
     meter = _Meter(mesh, protocol, few)
-    owned = {mesh.name: _made_up_rows(samples[mesh.name], features)} if mesh.name in samples else {}
+    owned = {}
+    if mesh.name in samples:
+        owned[mesh.name] = _training_rows(study, samples[mesh.name], features)
     engine.run(lambda: run_training(protocol, study, plan, samples, owned, ledger.allowed, meter))
     meter.phase("")
     taken = _exchange_taken(mesh, _Taken(alone=dict(alone or {}), phases=meter.phases))
@@ -216,6 +219,16 @@ def _made_up_rows(
     values = np.random.default_rng(0).standard_normal((samples, features))
     # Small, so that no logit exceeds a stated bound; what they are changes no cost.
     return np.clip(values, -1.0, 1.0, out=values), np.arange(samples, dtype=np.int64) % 2
+
+
+def _training_rows(study: Study, samples: int, features: int) -> TrainingRows | WeightedCohort:
+    """Return what an owner brings to a training of the study, made up."""
+    values, labels = _made_up_rows(samples, features)
+    # Numbers that vary enough for R², and as far from the bound as can be.
+    targets = labels if study.model.kind == "logistic" else labels / 2
+    if study.data.weight is None:
+        return values, targets
+    return values, targets, np.ones(samples)
 
 
 def _exchange_taken(mesh: Mesh, own: _Taken) -> dict[str, _Taken]:

@@ -131,6 +131,7 @@ def _write_models(output: Path, results: Results) -> list[Path]:
             float(weights[-1, column]),
             agreed.positive,
             agreed.negative,
+            label=study.data.label if agreed.positive is None else None,
             preparation={
                 **study.preparation.model_dump(),
                 "names": study.features.names,
