@@ -108,7 +108,8 @@ def test_numbers_are_not_stratified():
 def test_tumours_and_normal_tissue_of_a_patient_stay_together(shared):
     """1,218 samples of 1,082 patients or so: as even as scikit-learn's folds are."""
     folder = shared("tcga_brca_tumor_normal909")
-    names = np.array([line.split("\t")[:2] for line in (folder / "labels.tsv").open()][1:])
+    text = (folder / "labels.tsv").read_text()
+    names = np.array([line.split("\t")[:2] for line in text.splitlines()][1:])
     patients, labels = [name[:12] for name in names[:, 0]], names[:, 1] == "Normal"
     assert len(set(patients)) < len(patients) - 100
     found = group_folds(grouped(patients, labels), 5, np.random.default_rng(1))

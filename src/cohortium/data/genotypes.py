@@ -2,6 +2,7 @@
 
 A variant's name is chromosome:position:ref:alt, its value how many of a sample's two alleles are
 alt: 0, 1, 2, between them for imputed dosages, NaN where missing. In PLINK's files alt is allele 1.
+Calls are kept as they are stored, a byte each.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from cohortium.data.annotated import Annotated
 from cohortium.data.builds import header_note
 from cohortium.data.cohort import Cohort
 from cohortium.data.extras import imported
+from cohortium.data.values import MISSING_CALL, Stored, Variants
 from cohortium.data.wording import counted, examples, repeated
 from cohortium.errors import DataFileError, DataValueError, FeatureError
 
 _ALLELES = frozenset("ACGT")
-_MISSING_CALL = 3
+# What cyvcf2 has for a call with a missing allele.
+_UNKNOWN = 3
 _MOST_DOSAGE = 2.0
 _MOST_SAID = 120
 
@@ -50,7 +53,7 @@ def read_plink(path: Path) -> Annotated:
             )
     try:
         with bed_reader.open_bed(path) as bed:
-            values = bed.read(dtype="float64")
+            variants = bed.read(dtype="int8").T
             names, placed = _plink_names(bed, path)
             families, people = list(bed.fid), list(bed.iid)
             columns = {
@@ -66,10 +69,10 @@ def read_plink(path: Path) -> Annotated:
     if repeated(samples):
         samples = [f"{one}:{other}" for one, other in zip(families, people, strict=True)]
     notes = []
-    if unplaced := values.shape[1] - len(placed):
-        values = values[:, placed]
+    if unplaced := len(variants) - len(placed):
+        variants = variants[placed]
         notes.append(f"{counted(unplaced, 'variant')} left out: without a position")
-    return Annotated(_cohort(path, values, samples, names, notes), columns)
+    return Annotated(_cohort(path, variants, samples, names, notes), columns)
 
 
 def _plink_names(bed: Any, path: Path) -> tuple[list[str], list[int]]:
@@ -105,7 +108,7 @@ def read_vcf(path: Path) -> Annotated:
     """
     cyvcf2 = imported("cyvcf2", "vcf", path.name)
     names: list[str] = []
-    rows: list[npt.NDArray[np.float64]] = []
+    rows: list[Variants] = []
     several = other = 0
     try:
         reader = cyvcf2.VCF(str(path), gts012=True, strict_gt=True)
@@ -134,13 +137,25 @@ def read_vcf(path: Path) -> Annotated:
         if number
     ]
     told = header_note(header, names)
-    return Annotated(_cohort(path, np.array(rows).T, samples, names, notes, told))
+    return Annotated(_cohort(path, _together(rows), samples, names, notes, told))
 
 
-def _dosages(variant: Any, source: str) -> npt.NDArray[np.float64]:
+def _together(rows: list[Variants]) -> Variants:
+    """Return all variants: calls, or, where any has dosages only, all as dosages."""
+    if all(row.dtype == np.int8 for row in rows):
+        return np.array(rows, dtype=np.int8)
+    variants = np.empty((len(rows), len(rows[0])), np.float32)
+    for place, row in enumerate(rows):
+        missing = row == MISSING_CALL if row.dtype == np.int8 else np.isnan(row)
+        variants[place] = np.where(missing, np.nan, row)
+    return variants
+
+
+def _dosages(variant: Any, source: str) -> Variants:
     if "GT" in variant.FORMAT:
-        calls = variant.gt_types
-        return np.where(calls == _MISSING_CALL, np.nan, calls.astype(np.float64))
+        calls: npt.NDArray[np.int8] = variant.gt_types.astype(np.int8)
+        calls[calls == _UNKNOWN] = MISSING_CALL
+        return calls
     found = variant.format("DS") if "DS" in variant.FORMAT else None
     where = f"{source}, variant {variant.CHROM}:{variant.POS}"
     if found is None:
@@ -148,7 +163,7 @@ def _dosages(variant: Any, source: str) -> npt.NDArray[np.float64]:
             f"{where} has neither calls (GT) nor dosages (DS).",
             remedy="Use a file with genotypes of the samples.",
         )
-    dosages = np.asarray(found[:, 0], dtype=np.float64)
+    dosages = np.asarray(found[:, 0], dtype=np.float32)
     if (dosages < 0).any() or (dosages > _MOST_DOSAGE).any():
         raise DataValueError(
             f"{where} has a dosage outside 0 to 2.", remedy="Correct the file's DS."
@@ -158,7 +173,7 @@ def _dosages(variant: Any, source: str) -> npt.NDArray[np.float64]:
 
 def _cohort(
     path: Path,
-    values: npt.NDArray[np.float64],
+    variants: Variants,
     samples: Sequence[str],
     names: Sequence[str],
     notes: list[str],
@@ -169,7 +184,7 @@ def _cohort(
     if twice:
         places = {place for each in twice.values() for place in each}
         kept = [place for place in range(len(names)) if place not in places]
-        values, names = values[:, kept], [names[place] for place in kept]
+        variants, names = variants[kept], [names[place] for place in kept]
         notes.append(
             f"{counted(len(places), 'variant')} left out: there more than once "
             f"({examples(list(twice))})"
@@ -181,6 +196,7 @@ def _cohort(
             f"{counted(len(names), 'variant')} to train on{left_out}.",
             remedy="Check that it was copied completely, and that it holds genotypes.",
         )
+    values = Stored(variants)
     return Cohort(values, tuple(samples), tuple(names), source=path.name, notes=(*notes, *told))
 
 

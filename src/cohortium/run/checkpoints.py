@@ -264,5 +264,6 @@ def _rows_digest(cohort: Cohort) -> str:
     for start in range(0, len(cohort.features), _FEATURES_AT_ONCE):
         block = cohort.values[:, start : start + _FEATURES_AT_ONCE]
         found.update(np.ascontiguousarray(block, "<f8").tobytes())
-    found.update(np.ascontiguousarray(cohort.labels, "<f8").tobytes())
+    for numbers in (cohort.labels, cohort.weights):
+        found.update(b"" if numbers is None else np.ascontiguousarray(numbers, "<f8").tobytes())
     return found.hexdigest()
