@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from cohortium.cli.terminal import new_console
+from cohortium.cli.terminal import new_console, say
 
 if TYPE_CHECKING:
     from cohortium.data.expression import Orientation
@@ -40,6 +40,9 @@ def data_check(
         str | None, typer.Option(help="samples_in_rows or genes_in_rows, where it is not told.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page with plots as well; it names samples.")
+    ] = None,
 ) -> None:
     """Say what a data file holds and what is odd about it, on this computer alone."""
     from cohortium.data import check_cohort, common_names, read_argument
@@ -67,3 +70,8 @@ def data_check(
         console.print(json.dumps(found.facts()), markup=False, highlight=False, soft_wrap=True)
     else:
         show_data_check(console, found)
+    if html is not None:
+        from cohortium.report import write_data_page
+
+        write_data_page(found, cohort, html)
+        say(new_console(error=True), f"The page: {html}. It names samples: it is for this site.")

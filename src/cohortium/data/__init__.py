@@ -12,7 +12,7 @@ from cohortium.data.alignment import (
     features_digest,
     with_features,
 )
-from cohortium.data.checking import DataCheck, check_cohort
+from cohortium.data.checking import DataCheck, builds_in_words, check_cohort
 from cohortium.data.cohort import Cohort, concatenate
 from cohortium.data.folds import assignment_of, by_fold, fold_assignment, group_folds
 from cohortium.data.idash import read_idash
@@ -36,6 +36,7 @@ __all__ = [
     "PreparationReport",
     "SiteAlignment",
     "assignment_of",
+    "builds_in_words",
     "by_fold",
     "check_cohort",
     "common_features",

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from cohortium.data.values import Matrix, Selected, Values
 from cohortium.data.wording import counted, examples, repeated
 from cohortium.errors import DataValueError, FeatureError, LabelError, ParameterError
 
@@ -24,19 +25,19 @@ Labels: TypeAlias = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 class Cohort:
     """Samples × features of one site.
 
-    ``values`` is float64 of shape (samples, features), NaN where missing; ``labels`` is int64 of
-    shape (samples,), 1 for the class named ``positive`` and 0 for ``negative``, or None with both
-    names None. Labels that are numbers are float64, without classes. ``weights`` are samples'
-    weights, ``groups`` say whom each sample is of (folds keep a group together), where a study
-    wants such. ``source`` names the file in messages; ``notes`` says what its reader left out.
-    The arrays are read-only.
+    ``values`` is float64 of shape (samples, features), NaN where missing, or ``Values`` that make
+    such a matrix for some features at a time; ``labels`` is int64 of shape (samples,), 1 for the
+    class named ``positive`` and 0 for ``negative``, or None with both names None. Labels that are
+    numbers are float64, without classes. ``weights`` are samples' weights, ``groups`` say whom each
+    sample is of (folds keep a group together), where a study wants such. ``source`` names the file
+    in messages; ``notes`` says what its reader left out. The arrays are read-only.
 
     Raises DataValueError (shape, infinity, duplicated sample), FeatureError (duplicated feature)
     or LabelError (classes other than 0 and 1, or without names; numbers that are not finite;
     weights that are not numbers of 0 or more; a number of them other than of samples).
     """
 
-    values: npt.NDArray[np.float64]
+    values: Matrix
     samples: tuple[str, ...]
     features: tuple[str, ...]
     labels: Labels | None = None
@@ -48,8 +49,11 @@ class Cohort:
     groups: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        values = _read_only(np.asarray(self.values, dtype=np.float64))
-        object.__setattr__(self, "values", values)
+        values = self.values
+        if not isinstance(values, Values):
+            values = np.asarray(values, dtype=np.float64).view()
+            values.flags.writeable = False
+            object.__setattr__(self, "values", values)
         object.__setattr__(self, "samples", tuple(self.samples))
         object.__setattr__(self, "features", tuple(self.features))
         if values.shape != (len(self.samples), len(self.features)):
@@ -59,7 +63,8 @@ class Cohort:
                 f"{counted(len(self.features), 'feature')}.",
                 remedy="Give one row for each sample and one column for each feature.",
             )
-        if np.isinf(values).any():
+        # Values are of readers that let no infinity through, or prepared and so finite.
+        if not isinstance(values, Values) and np.isinf(values).any():
             row, column = np.argwhere(np.isinf(values))[0]
             raise DataValueError(
                 f"{self.source}: sample {self.samples[row]!r}, feature "
@@ -175,7 +180,9 @@ class Cohort:
             )
         return replace(
             self,
-            values=self.values[positions],
+            values=Selected(self.values, rows=positions)
+            if isinstance(self.values, Values)
+            else self.values[positions],
             samples=tuple(self.samples[row] for row in positions),
             labels=None if self.labels is None else self.labels[positions],
             weights=None if self.weights is None else self.weights[positions],
@@ -194,10 +201,17 @@ class Cohort:
                 f"{examples(missing)}.",
                 remedy="Use a file that has them, or agree on the features that every site has.",
             )
+        return self.at([place[name] for name in names])
+
+    def at(self, places: Sequence[int] | npt.NDArray[np.intp]) -> Cohort:
+        """Return the cohort with the features at these places, in that order."""
+        columns = np.asarray(places, dtype=np.intp)
         return replace(
             self,
-            values=self.values[:, [place[name] for name in names]],
-            features=tuple(names),
+            values=Selected(self.values, features=columns)
+            if isinstance(self.values, Values)
+            else self.values[:, columns],
+            features=tuple(self.features[place] for place in columns),
         )
 
 
@@ -229,7 +243,7 @@ def concatenate(cohorts: Sequence[Cohort], *, source: str) -> Cohort:
             )
     return Cohort(
         values=np.concatenate(
-            [cohort.select_features(first.features).values for cohort in cohorts]
+            [cohort.select_features(first.features).values[:, :] for cohort in cohorts]
         ),
         samples=tuple(sample for cohort in cohorts for sample in cohort.samples),
         features=first.features,

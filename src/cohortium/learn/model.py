@@ -101,7 +101,7 @@ class Model:
             raise ParameterError(
                 "A linear regression has no classes, so no probability.", remedy="Use predict."
             )
-        return 0.5 * (1.0 + np.tanh(0.5 * self.logits(values, features)))
+        return probability(self.logits(values, features))
 
     def predict(
         self, values: ArrayLike, features: Sequence[str] | None = None
@@ -156,6 +156,11 @@ class Model:
                 f"{path} is not a cohortium model ({type(error).__name__}).",
                 remedy="Give a model.json that a run has written.",
             ) from None
+
+
+def probability(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the probability of the positive class for each logit."""
+    return 0.5 * (1.0 + np.tanh(0.5 * logits))
 
 
 def _from_document(document: dict[str, Any], path: Path) -> Model:

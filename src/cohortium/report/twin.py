@@ -33,11 +33,10 @@ _Rows = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class TwinResult:
-    """How the two trainings differ.
+    """How the two trainings differ, or why there is no comparison (``refusal``).
 
     ``difference`` is the largest of a weight, relative to the largest weight of the same λ;
-    ``intercept`` the largest of an intercept, a logit; AUCs are on 200 other made-up samples.
-    ``refusal`` says why there is none.
+    ``intercept`` the largest of an intercept; AUCs are on 200 other made-up samples.
     """
 
     samples: int

@@ -82,7 +82,7 @@ to = ["{HOSPITALS[0]}", "{HOSPITALS[1]}"]
 [[reveal]]
 what = "calibration"
 to = ["{HOSPITALS[0]}", "{HOSPITALS[1]}"]
-minimum_count = 2
+# These data are public. A study of patients states a minimum_count.
 """
 
 
@@ -138,7 +138,7 @@ def _compare(
 
     def prepared(cohorts: dict[str, Cohort]) -> dict[str, NDArray[np.float64]]:
         return {
-            name: fitted[name].apply(cohort).select_features(secure.features).values
+            name: fitted[name].apply(cohort).select_features(secure.features).values[:, :]
             for name, cohort in cohorts.items()
         }
 
@@ -249,7 +249,7 @@ def _write(cohort: Cohort, path: Path) -> Path:
     with gzip.open(path, "wt", encoding="utf-8", compresslevel=1) as out:
         out.write(",".join(["sample", LABEL, *cohort.features]) + "\n")
         for sample, label, row in zip(
-            cohort.samples, labels_of(cohort), cohort.values, strict=True
+            cohort.samples, labels_of(cohort), cohort.values[:, :], strict=True
         ):
             out.write(",".join([sample, names[label], *(f"{value:.2f}" for value in row)]) + "\n")
     return path

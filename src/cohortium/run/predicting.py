@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cohortium.data import Cohort, Preparation, common_names, prepare, read_argument, with_features
+from cohortium.data.values import Matrix, in_blocks
 from cohortium.data.wording import counted, examples
 from cohortium.errors import CohortiumError, FeatureError, ModelFileError, ParameterError
 from cohortium.learn import Model
+from cohortium.learn.model import probability
 
 # Of fewer samples means and spreads tell more of the samples than of the laboratory.
 _FEW_SAMPLES = 20
@@ -50,9 +52,9 @@ class Predictions:
             )
             return text.getvalue()
         writer.writerow(["sample", f"probability of {self.positive}", "class"])
-        for sample, probability in zip(self.samples, self.values, strict=True):
-            name = self.positive if probability > 0.5 else self.negative
-            writer.writerow([sample, f"{probability:.6f}", name])
+        for sample, chance in zip(self.samples, self.values, strict=True):
+            name = self.positive if chance > 0.5 else self.negative
+            writer.writerow([sample, f"{chance:.6f}", name])
         return text.getvalue()
 
 
@@ -90,8 +92,25 @@ def read_for(model: Model, argument: str, *, label: str | None = None) -> Cohort
 
 
 def predict(model: Model, cohort: Cohort) -> Predictions:
-    """Return the predictions for a cohort, prepared by its own samples' means and spreads.
+    """Return the predictions for a cohort, prepared as by ``made_ready``; errors as there."""
+    ready, warnings = made_ready(model, cohort)
+    logits = np.full(len(cohort.samples), model.intercept)
+    for block, values in in_blocks(ready):
+        logits += values @ model.weights[block]
+    return Predictions(
+        cohort.samples,
+        logits if model.kind == "linear" else probability(logits),
+        model.positive,
+        model.negative,
+        warnings,
+        model.label,
+    )
 
+
+def made_ready(model: Model, cohort: Cohort) -> tuple[Matrix, tuple[str, ...]]:
+    """Return a cohort's values, samples × the model's features, and what to be wary of.
+
+    They are prepared as the training's were, by the cohort's own samples' means and spreads.
     A feature that the cohort lacks counts as its mean, with a warning. Raises FeatureError where
     it lacks more than half, ModelFileError where the model does not say how to prepare.
     """
@@ -105,7 +124,8 @@ def predict(model: Model, cohort: Cohort) -> Predictions:
             remedy="Give a model.json that a run of this version has written.",
         ) from None
     named, _ = common_names(cohort, form, aliases)
-    known = [name for name in model.features if name in set(named.features)]
+    there = set(named.features)
+    known = [name for name in model.features if name in there]
     lacking = sorted(set(model.features) - set(known))
     if 2 * len(lacking) > len(model.features) or (lacking and preparation.standardise != "site"):
         raise FeatureError(
@@ -115,6 +135,7 @@ def predict(model: Model, cohort: Cohort) -> Predictions:
         )
     ready, report = prepare(named.select_features(known), preparation)
     values = with_features(ready, model.features).values
+    cells = len(cohort.samples) * len(model.features)
     warnings = list(cohort.notes)
     if lacking:
         warnings.append(
@@ -126,16 +147,9 @@ def predict(model: Model, cohort: Cohort) -> Predictions:
             f"Values are standardised by these {counted(len(cohort.samples), 'sample')} alone: of "
             "so few the means and spreads are uncertain, and so are the predictions."
         )
-    if report.clipped_cells > _MANY_CLIPPED * values.size:
+    if report.clipped_cells > _MANY_CLIPPED * cells:
         warnings.append(
-            f"{report.clipped_cells / values.size:.1%} of the values lie beyond the bound of "
+            f"{report.clipped_cells / cells:.1%} of the values lie beyond the bound of "
             f"{preparation.clip:g}: they are unlike the training's (other units, no logarithm?)."
         )
-    return Predictions(
-        cohort.samples,
-        model.logits(values) if model.kind == "linear" else model.predict_probability(values),
-        model.positive,
-        model.negative,
-        tuple(warnings),
-        model.label,
-    )
+    return values, tuple(warnings)

@@ -21,6 +21,7 @@ from cohortium.mpc import Protocol
 from cohortium.net import Mesh
 from cohortium.run.agreeing import Agreed
 from cohortium.run.audit import AUDIT_FILE
+from cohortium.run.memory import peak_memory
 from cohortium.run.planning import Plan
 from cohortium.run.timeline import Timeline
 from cohortium.study import (
@@ -204,6 +205,7 @@ def _record(results: Results) -> dict[str, Any]:
         "form": results.form,
         "plan": results.plan.lines(),
         "seconds": {name: round(value, 4) for name, value in results.timeline.seconds.items()},
+        "peak_memory": peak_memory(),
         "rounds": counters.rounds,
         "gates": {
             name: {"calls": gate.calls, "rounds": gate.rounds, "bytes_sent": gate.bytes_sent}

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cohortium.data import DataCheck
+from cohortium.data import DataCheck, builds_in_words
 from cohortium.data.wording import counted
 from cohortium.run.forecast import READ, Forecast
 from cohortium.run.preflight import Preflight
@@ -109,7 +109,9 @@ def show_data_check(console: Console, found: DataCheck) -> None:
             ("groups", f"{found.groups:,}, the largest of {counted(found.largest_group, 'sample')}")
         )
     if found.variants:
-        facts.append(("variants", f"{found.variants:,}"))
+        facts.append(("variants", f"{found.rare_variants:,} rarer than 1 %"))
+        if builds := builds_in_words(found):
+            facts.append(("build", builds))
     for what, told in facts:
         console.print(f"{what:<10}{told}", markup=False, highlight=False, soft_wrap=True)
     for note in found.notes:
