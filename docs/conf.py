@@ -4,7 +4,8 @@ from importlib.metadata import version as installed
 
 project = "cohortium"
 release = version = installed("cohortium")
-language = "en_GB"
+# With "en_GB" the search counts its results by a translation that has no plurals, and stops.
+language = "en"
 
 extensions = ["myst_nb", "sphinx_copybutton"]
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
@@ -20,6 +21,9 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
+# An excerpt beside a search result would be fetched: not possible from a file.
+html_show_search_summary = False
 
 # What is copied from a block of commands: the commands, without prompts and what was printed.
 copybutton_prompt_text = r"[a-z]*\$ "

@@ -148,11 +148,12 @@ class LogisticRegression:
                 )
             cohort = replace(cohort, features=self.model_.features)
         if site is None:
-            values, wary = made_ready(self.model_, cohort)
+            ready, wary = made_ready(self.model_, cohort)
             for line in wary:
                 warnings.warn(line, stacklevel=2)
+            values = ready[:, :]
         elif site in self._site_numbers:
-            values = self._site_numbers[site].apply(cohort).values
+            values = self._site_numbers[site].apply(cohort).values[:, :]
         else:
             raise ParameterError(
                 f"There was no hospital {site!r} in the training.",

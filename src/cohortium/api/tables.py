@@ -56,7 +56,7 @@ def feature_names(X: Any, count: int) -> list[str]:
 
 
 def _of_cohort(cohort: Cohort, label: str) -> dict[str, NDArray[Any]]:
-    arrays = _named(cohort.values, cohort.samples, cohort.features)
+    arrays = _named(cohort.values[:, :], cohort.samples, cohort.features)
     if cohort.labels is not None:
         names = np.array([cohort.negative, cohort.positive], dtype=str)
         arrays[label] = names[cohort.labels]
