@@ -28,6 +28,7 @@ STUDY = """
 [study]
 name = "large"
 deadline = 600.0
+connect_timeout = 3600.0
 [[party]]
 name = "north"
 roles = ["data", "compute", "receive"]

@@ -63,6 +63,7 @@ class DataCheck:
     constant_features: tuple[str, ...]
     equal_features: tuple[tuple[str, ...], ...]
     equal_samples: tuple[tuple[str, ...], ...]
+    alike_samples: tuple[tuple[str, ...], ...]
     level: str
     outlying_levels: tuple[str, ...]
     outlying_components: tuple[str, ...]
@@ -95,7 +96,8 @@ def check_cohort(cohort: Cohort) -> DataCheck:
     components, more than 6 standard deviations of the other samples. Unlogged: GEO2R's rule (99th
     percentile above 100, or a range above 50 with a first quartile above 0). Constant and equal
     features are those of all samples. Rare variants: allele frequency below 1 %. Unequal variants:
-    p < 10^-6 in the exact test of Hardy–Weinberg equilibrium, on autosomes.
+    p < 10^-6 in the exact test of Hardy–Weinberg equilibrium, on autosomes. Alike samples, of
+    genotypes: their standardised values correlate by more than 0.9 (parent and child: about 0.5).
     """
     measures = measure(cohort)
     features = np.array(cohort.features, dtype=object)
@@ -121,6 +123,10 @@ def check_cohort(cohort: Cohort) -> DataCheck:
         constant_features=tuple(features[measures.constant]),
         equal_features=_named(measures.equal_features, cohort.features),
         equal_samples=_named(measures.equal_samples, cohort.samples),
+        alike_samples=_named(
+            [pair for pair in measures.alike if not _within(pair, measures.equal_samples)],
+            cohort.samples,
+        ),
         level="heterozygosity" if measures.genotypes else "median",
         outlying_levels=tuple(samples[_far_levels(measures.levels)]),
         outlying_components=tuple(samples[_far_components(measures.components)]),
@@ -157,6 +163,10 @@ def _numbers(values: Labels | None) -> dict[str, float]:
 
 def _named(groups: Sequence[Sequence[int]], names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(names[place] for place in group) for group in groups)
+
+
+def _within(pair: tuple[int, int], groups: Sequence[Sequence[int]]) -> bool:
+    return any(set(pair) <= set(group) for group in groups)
 
 
 def _far_levels(levels: npt.NDArray[np.float64]) -> _Flags:
@@ -227,6 +237,12 @@ def _warnings(check: DataCheck) -> list[str]:
         if groups:
             first = " = ".join(groups[0][:3])
             told.append(f"{counted(len(groups), 'group')} of {what} with the same values: {first}.")
+    if check.alike_samples:
+        first = " = ".join(check.alike_samples[0])
+        told.append(
+            f"{counted(len(check.alike_samples), 'pair')} of samples with nearly the same "
+            f"genotypes: {first}. One person twice, or twins?"
+        )
     if check.ambiguous_variants:
         told.append(
             f"{counted(check.ambiguous_variants, 'variant')} of alleles A/T or C/G: the strand "

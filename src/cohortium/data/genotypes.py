@@ -23,6 +23,7 @@ from cohortium.data.wording import counted, examples, repeated
 from cohortium.errors import DataFileError, DataValueError, FeatureError
 
 _ALLELES = frozenset("ACGT")
+_OTHER_ALLELES = "alleles other than of A, C, G and T"
 # What cyvcf2 has for a call with a missing allele.
 _UNKNOWN = 3
 _MOST_DOSAGE = 2.0
@@ -34,7 +35,8 @@ def read_plink(path: Path) -> Annotated:
 
     Samples are named by their individual id, or family:individual where that is not unique;
     columns are "family", "sex" (1, 2) and "phenotype". Raises DataFileError where one of the
-    three is missing or damaged, FeatureError where variants have no alleles.
+    three is missing or damaged, FeatureError where no variant has two alleles of A, C, G and T;
+    single ones are left out, and counted in the cohort's notes, as those without a position.
     """
     bed_reader = imported("bed_reader", "plink", path.name)
     if path.suffix != ".bed":
@@ -54,7 +56,7 @@ def read_plink(path: Path) -> Annotated:
     try:
         with bed_reader.open_bed(path) as bed:
             variants = bed.read(dtype="int8").T
-            names, placed = _plink_names(bed, path)
+            names, used, notes = _plink_names(bed, path)
             families, people = list(bed.fid), list(bed.iid)
             columns = {
                 "family": [str(each) for each in families],
@@ -68,34 +70,41 @@ def read_plink(path: Path) -> Annotated:
     samples = [str(each) for each in people]
     if repeated(samples):
         samples = [f"{one}:{other}" for one, other in zip(families, people, strict=True)]
-    notes = []
-    if unplaced := len(variants) - len(placed):
-        variants = variants[placed]
-        notes.append(f"{counted(unplaced, 'variant')} left out: without a position")
+    if len(variants) > len(used):
+        variants = variants[used]
     return Annotated(_cohort(path, variants, samples, names, notes), columns)
 
 
-def _plink_names(bed: Any, path: Path) -> tuple[list[str], list[int]]:
-    """Return the names of the variants to be used, and their places in the file."""
+def _plink_names(bed: Any, path: Path) -> tuple[list[str], list[int], list[str]]:
+    """Return the names of the variants to be used, their places in the file, and notes."""
     parts = list(zip(bed.chromosome, bed.bp_position, bed.allele_2, bed.allele_1, strict=True))
-    wrong = [
-        str(name)
-        for name, (_, _, ref, alt) in zip(bed.sid, parts, strict=True)
-        if not (_ALLELES.issuperset(ref.upper()) and _ALLELES.issuperset(alt.upper()))
+    known = [
+        place
+        for place, (_, _, ref, alt) in enumerate(parts)
+        if _ALLELES.issuperset(ref.upper()) and _ALLELES.issuperset(alt.upper())
     ]
-    if wrong:
+    if not known:
         raise FeatureError(
-            f"{path.with_suffix('.bim').name}: {counted(len(wrong), 'variant')} without two "
-            f"alleles of A, C, G and T: {examples(wrong)}.",
-            remedy="Leave them out (plink --snps-only just-acgt --mac 1), or use a set with "
-            "alleles.",
+            f"{path.with_suffix('.bim').name}: of {counted(len(parts), 'variant')} none has two "
+            f"alleles of A, C, G and T: {examples([str(name) for name in bed.sid])}.",
+            remedy="Use a set with alleles.",
         )
-    placed = [place for place, (_, position, _, _) in enumerate(parts) if position != 0]
-    if not placed:
-        # Without positions the identifiers are all there is.
-        return [str(name) for name in bed.sid], list(range(len(parts)))
-    names = [f"{c}:{p}:{ref}:{alt}".upper() for c, p, ref, alt in parts]
-    return [names[place] for place in placed], placed
+    placed = [place for place in known if parts[place][1] != 0]
+    # Without positions the identifiers are all there is.
+    used = placed or known
+    names = [
+        ":".join(map(str, parts[place])).upper() if placed else str(bed.sid[place])
+        for place in used
+    ]
+    notes = [
+        f"{counted(number, 'variant')} left out: {why}"
+        for number, why in (
+            (len(parts) - len(known), _OTHER_ALLELES),
+            (len(known) - len(used), "without a position"),
+        )
+        if number
+    ]
+    return names, used, notes
 
 
 def read_vcf(path: Path) -> Annotated:
@@ -132,7 +141,7 @@ def read_vcf(path: Path) -> Annotated:
         f"{counted(number, 'variant')} left out: {why}"
         for number, why in (
             (several, "several alternative alleles (split them: bcftools norm -m-)"),
-            (other, "alleles other than of A, C, G and T"),
+            (other, _OTHER_ALLELES),
         )
         if number
     ]

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cohortium.learn.adjusting import project
-from cohortium.learn.checkpoints import Checkpoints
 from cohortium.learn.dual import (
     AdjustedCohort,
     Cohort,
@@ -45,7 +44,6 @@ def train(
     *,
     choose: str | None = None,
     minimum_count: int | None = None,
-    checkpoints: Checkpoints | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return what is revealed to this party, by name.
 
@@ -76,9 +74,7 @@ def train(
         )
     enter("iterations")
     on_iteration = watcher.iteration if watcher is not None else None
-    fit = fit_dual(
-        kernel, rows.labels, weights, plan, on_iteration, checkpoints, projection=projection
-    )
+    fit = fit_dual(kernel, rows.labels, weights, plan, on_iteration, projection)
     statements = _statements(kernel, rows, fit, plan)
     received: dict[str, NDArray[np.float64] | None] = {}
     metrics: dict[str, SecretTensor] = {}
