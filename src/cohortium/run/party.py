@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cohortium.data import Cohort, with_features
+from cohortium.data import Cohort, scaled, with_features
 from cohortium.errors import (
     CertificateError,
     CohortiumError,
@@ -21,8 +21,8 @@ from cohortium.errors import (
     ParameterError,
     StudyError,
 )
+from cohortium.learn import AdjustedCohort, revealed_shapes
 from cohortium.learn import Cohort as TrainingRows
-from cohortium.learn import WeightedCohort, revealed_shapes
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
 from cohortium.net import (
@@ -34,6 +34,7 @@ from cohortium.net import (
     fingerprint,
 )
 from cohortium.ring import Engine, NumpyEngine, TensorFlowEngine
+from cohortium.run.adjusting import training_rows
 from cohortium.run.agreeing import Agreed, agree
 from cohortium.run.audit import AuditLog
 from cohortium.run.clocks import check_clocks
@@ -276,12 +277,16 @@ def _train(
     ledger: DisclosureLedger,
     timeline: Timeline,
 ) -> dict[str, NDArray[np.float64]]:
-    owned: dict[str, TrainingRows | WeightedCohort] = {}
+    owned: dict[str, TrainingRows | AdjustedCohort] = {}
     if cohort is not None and agreed.features is not None and cohort.labels is not None:
-        aligned = with_features(cohort, agreed.features)
-        labels, weights = cohort.labels, cohort.weights
-        owned[setup.name] = (
-            (aligned.values, labels) if weights is None else (aligned.values, labels, weights)
+        covariates = cohort.covariates
+        if covariates is not None:
+            covariates = scaled(covariates, setup.study.study.covariates)
+        owned[setup.name] = training_rows(
+            with_features(cohort, agreed.features).values,
+            cohort.labels,
+            cohort.weights,
+            covariates,
         )
     # A traced program runs after it was written down, and a party that holds no share runs through
     # it at once and waits: their phases would tell nothing.

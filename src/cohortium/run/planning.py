@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from cohortium.data import assignment_of, fold_assignment
 from cohortium.learn import (
+    AdjustedCohort,
     Cohort,
     DualParameters,
     DualPlan,
     PrimalParameters,
     PrimalPlan,
     Watcher,
-    WeightedCohort,
     plan_dual,
     plan_primal,
     train,
@@ -24,6 +24,7 @@ from cohortium.learn import (
 )
 from cohortium.learn.form import as_primal, cheaper, dual_cost, largest_weight, primal_cost
 from cohortium.mpc import Protocol
+from cohortium.run.adjusting import adjustment_of
 from cohortium.study import Study
 
 Plan: TypeAlias = DualPlan | PrimalPlan
@@ -59,6 +60,7 @@ def make_plan(
     comes to the same from the study and the agreed sizes. Raises FixedPointOverflowError where it
     does not fit.
     """
+    adjustment = adjustment_of(study)
     samples, clip, model = sum(sizes.values()), study.preparation.clip, study.model
     if model.batch or model.learning_rate or model.momentum:
         plan = plan_primal(samples, features, clip, _stepwise(study, samples, features))
@@ -73,9 +75,9 @@ def make_plan(
         plan = plan_primal(samples, features, clip, as_primal(features, clip, parameters))
         return plan, f"primal, as the study asks ({primal_cost(plan)} predicted)"
     if model.form == "dual":
-        dual = plan_dual(samples, features, clip, parameters, folds)
+        dual = plan_dual(samples, features, clip, parameters, folds, adjustment)
         return dual, f"dual, as the study asks ({dual_cost(dual)} predicted)"
-    return cheaper(samples, features, clip, parameters, folds)
+    return cheaper(samples, features, clip, parameters, folds, adjustment)
 
 
 def _stepwise(study: Study, samples: int, features: int) -> PrimalParameters:
@@ -101,7 +103,7 @@ def run_training(
     study: Study,
     plan: Plan,
     sizes: Mapping[str, int],
-    owned: Mapping[str, Cohort | WeightedCohort],
+    owned: Mapping[str, Cohort | AdjustedCohort],
     disclosures: Mapping[str, Sequence[str]],
     watcher: Watcher | None = None,
 ) -> dict[str, NDArray[np.float64]]:
