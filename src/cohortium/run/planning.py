@@ -22,7 +22,6 @@ from cohortium.learn import (
     train,
     train_primal,
 )
-from cohortium.learn.checkpoints import Checkpoints
 from cohortium.learn.form import as_primal, cheaper, dual_cost, largest_weight, primal_cost
 from cohortium.mpc import Protocol
 from cohortium.study import Study
@@ -105,7 +104,6 @@ def run_training(
     owned: Mapping[str, Cohort | WeightedCohort],
     disclosures: Mapping[str, Sequence[str]],
     watcher: Watcher | None = None,
-    checkpoints: Checkpoints | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return what the training reveals to this party, by name.
 
@@ -113,7 +111,7 @@ def run_training(
     """
     if isinstance(plan, PrimalPlan):
         rows = {name: (own[0], own[1]) for name, own in owned.items()}
-        return train_primal(protocol, plan, sizes, rows, disclosures, watcher, checkpoints)
+        return train_primal(protocol, plan, sizes, rows, disclosures, watcher)
     return train(
         protocol,
         plan,
@@ -123,5 +121,4 @@ def run_training(
         watcher,
         choose=study.validation.choose if study.validation is not None else None,
         minimum_count=study.minimum_counts.get("calibration"),
-        checkpoints=checkpoints,
     )
