@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # Modules are compiled when they are first used: that halves the installation's time.
 PIP_FLAGS := --quiet --disable-pip-version-check --no-compile
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test check format bench docs clean
 
 demo: $(VENV)/demo.installed
 	$(BIN)/cohortium demo
@@ -30,6 +30,10 @@ bench: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/ring_product.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/minibatch.py
+
+docs: $(VENV)/dev.installed
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
+	@echo "The documentation is build/docs/index.html"
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info src/*.egg-info

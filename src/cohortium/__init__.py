@@ -1,3 +1,29 @@
-"""Train one model on the genomic data that several sites hold; nobody sees another's records."""
+"""Train one model on the genomic data that several sites hold; nobody sees another's records.
+
+What is named here is imported when it is first used: the commands start at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cohortium import mpc
+    from cohortium.api import Result, Secret, clear, local
+    from cohortium.learn import Model
 
 __version__ = "0.1.0"
+__all__ = ["Model", "Result", "Secret", "__version__", "clear", "local", "mpc"]
+
+_API = ("Result", "Secret", "clear", "local")
+
+
+def __getattr__(name: str) -> Any:
+    if name == "mpc":
+        return importlib.import_module("cohortium.mpc")
+    if name == "Model":
+        return importlib.import_module("cohortium.learn").Model
+    if name in _API:
+        return getattr(importlib.import_module("cohortium.api"), name)
+    raise AttributeError(f"module 'cohortium' has no attribute {name!r}")

@@ -16,11 +16,12 @@ from mpc_parties import (
 )
 from sklearn import metrics as reference
 
-from cohortium.errors import ParameterError
-from cohortium.learn.evaluation import LINEAR_METRICS, METRICS, evaluate
-from cohortium.learn.guard import within
+from cohortium.errors import BoundError, ParameterError
+from cohortium.learn.evaluation import LINEAR_METRICS, METRICS, REMEDIES, Evaluation, evaluate
+from cohortium.learn.guard import all_within, between, check, within
 from cohortium.learn.ranking import calibration
 from cohortium.learn.selection import best
+from cohortium.mpc.clear import ClearProtocol
 
 SIZES = (45, 45, 44)
 MODELS = 4
@@ -300,6 +301,81 @@ def test_the_guard_at_the_scale_of_logits(value, bits, count):
 
     (bit,) = run_for_values(build, 2, outsiders=())
     assert bit == (abs(wrapped) <= 32)
+
+
+@pytest.mark.parametrize("parties", [0, 2, 3])
+def test_statements_of_any_scale_are_checked_together(parties):
+    """A bit each, in the rounds of one: six for numbers that are masked already."""
+    values = np.linspace(-1, 1, 50)
+    expected = [1, 0, 1, 0, 1, 0, 0]
+
+    def build(protocol, me):
+        (fine,) = bring(protocol, me, {"x": ("p0", values)}, bits=50, bound=2.0)
+        given = {"y": ("p1", 300 * values), "z": ("p1", np.array([4.0]))}
+        coarse, one = bring(protocol, me, given, bits=8, bound=512.0)
+        before = protocol.counters.rounds
+        bits = all_within(
+            [
+                (fine.with_bound(1.0), 1.0),
+                (fine, 1.0 - 2.0**-40),
+                (coarse, 300.0),
+                (coarse, 299.0),
+                between(one, 4.0, 9.0),
+                between(one, 4.0 + 2.0**-7, 9.0),
+                between(one, -2.0, 3.75),
+            ]
+        )
+        assert not parties or me != "p0" or protocol.counters.rounds - before == 6
+        return [bits]
+
+    (found,) = run_for_values(build, parties, outsiders=())
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("parties", [0, 2, 3])
+def test_r2_of_labels_far_from_zero(parties):
+    """Of a mean of 200 and a deviation of 2: the variance is no difference of large numbers."""
+    rng = np.random.default_rng(4)
+    labels = rng.normal(200, 2, (134, 1))
+    logits = labels + rng.normal(0, 1, (134, 2))
+
+    def build(protocol, me):
+        (z,) = bring(protocol, me, {"z": ("p0", logits)}, bits=20, bound=256.0)
+        (y,) = bring(protocol, me, {"y": ("p1", labels)}, bits=20, bound=256.0)
+        return [evaluate(z, y, SIZES, ["r2"])["r2"]]
+
+    (r2,) = run_for_values(build, parties, outsiders=())
+    assert np.allclose(r2, by_fold(reference.r2_score, logits, labels), atol=2e-3)
+
+
+@pytest.mark.parametrize("parties", [0, 2])
+@pytest.mark.parametrize(("deviation", "held"), [(0.16, True), (0.08, False)])
+def test_r2_says_where_labels_hardly_vary(parties, deviation, held):
+    """The second fold's labels have a variance of 0.0256, or of 0.0064: 1/64 is needed."""
+    labels = np.tile([-1.0, 1.0], 67).reshape(-1, 1)
+    labels[45:90] = 3 + deviation * labels[45:90]
+    told = []
+
+    def program(protocol, me):
+        z, y = shared(protocol, me, labels, labels)
+        evaluation = Evaluation(z, y, SIZES)
+        evaluation.metrics(["mse", "r2"])
+        before = protocol.counters.rounds
+        statements = evaluation.statements(["mse", "r2"])
+        assert evaluation.statements(["mse"]) == {}
+        assert set(statements) == set(REMEDIES)
+        assert protocol.counters.rounds == before
+        try:
+            check(statements, ["p0", "p1"], REMEDIES)
+        except BoundError as error:
+            told.append(error)
+
+    if parties:
+        run_parties(program, parties, outsiders=(), fail=True)
+    else:
+        program(ClearProtocol(), "clear")
+    assert bool(told) is not held
+    assert all("smaller unit" in error.remedy and "1/64" not in error.what for error in told)
 
 
 def test_refusals():

@@ -59,10 +59,10 @@ def test_the_weights_are_those_of_float64(kind, schedule, computing):
     twin = train_primal_clear(plan, owned)
     assert np.abs(twin - expected).max() <= TOLERANCE / 4
     assert np.abs(weights - twin).max() <= TOLERANCE
-    assert counters.rounds == plan.rounds + 19
+    assert counters.rounds == plan.rounds + 13
 
 
-@pytest.mark.parametrize(("momentum", "rounds", "rest"), [(0.0, 3, 19), (0.5, 4, 18)])
+@pytest.mark.parametrize(("momentum", "rounds", "rest"), [(0.0, 3, 13), (0.5, 4, 12)])
 @pytest.mark.parametrize("kind", ["logistic", "linear"])
 def test_a_step_takes_three_rounds_or_with_momentum_four(kind, momentum, rounds, rest):
     def counted(steps, features, batch):

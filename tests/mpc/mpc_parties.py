@@ -1,4 +1,4 @@
-"""Runs one program at every party of a session, each in a thread, over memory links.
+"""Runs one program at every party of a session, by ``run_in_threads``, and looks on.
 
 A program is ``program(protocol, me)``; over the clear protocol ``me`` is ``CLEAR``, who owns
 everything. ``Recorder`` keeps what went over the links, ``Streams`` which masks were drawn.
@@ -14,23 +14,15 @@ from typing import Any
 import numpy as np
 from scipy.stats import chisquare
 
-from cohortium.errors import PeerAbortedError, PeerLostError
 from cohortium.mpc import InputRequest, Ledger, SecretTensor, secret_inputs
 from cohortium.mpc.clear import EXACT, ClearProtocol
-from cohortium.mpc.dealer import Roles, randomness, shares, start
-from cohortium.net.memory import memory_meshes
+from cohortium.mpc.dealer import Roles, randomness, shares
+from cohortium.mpc.dealer.threads import Outcome, run_in_threads
 from cohortium.ring import NumpyEngine
 
 CLEAR = "clear"
 DEALER = "dealer"
 GUEST = "guest"
-
-
-class OpenLedger(Ledger):
-    """Lists everything: tests of the gates reveal what they compare."""
-
-    def authorise(self, name: str, receivers: Sequence[str], shape: tuple[int, ...]) -> None:
-        return
 
 
 @dataclass(frozen=True)
@@ -122,22 +114,6 @@ class Streams:
         return self
 
 
-class Outcome(dict):
-    """Each party's result by name; with its error, protocol and mesh where there are such."""
-
-    def __init__(self) -> None:
-        self.errors: dict[str, BaseException] = {}
-        self.protocols: dict[str, Any] = {}
-        self.meshes: dict[str, Any] = {}
-        self.engines: dict[str, Any] = {}
-
-    def first_error(self) -> BaseException:
-        """The cause: an error that is not an echo of another party's."""
-        echoes = (PeerAbortedError, PeerLostError)
-        causes = [error for error in self.errors.values() if not isinstance(error, echoes)]
-        return (causes or list(self.errors.values()))[0]
-
-
 def names_of(computing: int) -> tuple[str, ...]:
     return tuple(f"p{index}" for index in range(computing))
 
@@ -158,35 +134,18 @@ def run_parties(
     Raises the party's error that caused the others', unless errors are wanted (``fail``).
     ``on_mesh`` sees each party's mesh before the session starts.
     """
-    roles = Roles(names_of(computing), DEALER)
-    names = [*roles.computing, DEALER, *outsiders]
-    meshes = memory_meshes(names, deadline=deadline)
-    outcome = Outcome()
-
-    def run(name: str) -> None:
-        try:
-            with meshes[name] as mesh:
-                if on_mesh is not None:
-                    on_mesh(mesh)
-                outcome.meshes[name] = mesh
-                outcome.engines[name] = party_engine = engine()
-                protocol = start(mesh, roles, ledger or OpenLedger(), party_engine)
-                outcome.protocols[name] = protocol
-                result = party_engine.run(lambda: program(protocol, name))
-            # Only now has every party said goodbye: nobody stopped after this one was done.
-            outcome[name] = result
-        except BaseException as error:  # noqa: BLE001 - reported by the caller's thread
-            outcome.errors[name] = error
-
-    threads = [threading.Thread(target=run, args=(n,), name=n, daemon=True) for n in names]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(90)
-    if any(thread.is_alive() for thread in threads):
-        raise TimeoutError(f"{[t.name for t in threads if t.is_alive()]} hang; {outcome.errors}")
-    if outcome.errors and not fail:
-        raise outcome.first_error()
+    outcome = run_in_threads(
+        program,
+        Roles(names_of(computing), DEALER),
+        outsiders=outsiders,
+        ledger=ledger,
+        engine=engine,
+        deadline=deadline,
+        on_mesh=on_mesh,
+    )
+    cause = outcome.first_error()
+    if cause is not None and not fail:
+        raise cause
     return outcome
 
 

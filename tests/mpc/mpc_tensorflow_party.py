@@ -15,11 +15,12 @@ import sys
 from typing import Any
 
 import numpy as np
-from mpc_parties import OpenLedger, bring, names_of, undecoded
+from mpc_parties import bring, names_of, undecoded
 
 from cohortium.learn import DualParameters, plan_dual, train
 from cohortium.mpc import concatenate
 from cohortium.mpc.dealer import Roles, start
+from cohortium.mpc.dealer.threads import OpenLedger
 from cohortium.mpc.functions import gram, less, relu, sigmoid, softplus, table, tanh
 from cohortium.net.link import Link
 from cohortium.net.mesh import Mesh
@@ -56,7 +57,7 @@ def gates(protocol: Any, me: str) -> Any:
         mixed @ z,
         x @ y.T,
         (mixed[1:3] * x[1:3]).sum(1),
-        gram([x, y, concatenate([x, mixed])], fraction_bits=14, exponent=-3),
+        gram([[x, y, concatenate([x, mixed])]], fraction_bits=14, exponent=-3),
         sigmoid(x).rescale(20),
         tanh(mixed.with_bound(8), error=1e-2),
         (x - 1.5).T.lift(3).times_power_of_two(-2),

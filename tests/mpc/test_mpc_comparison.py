@@ -197,3 +197,20 @@ def test_refusals():
         assert protocol.counters.bytes_sent == before
 
     run_parties(build)
+
+
+def test_a_cut_of_each_element(computing):
+    rng = np.random.default_rng(3)
+    x, cuts = dyadic(rng, (4, 50), 20, 8.0), dyadic(rng, (2, 4, 50), 20, 9.0)
+    cuts[0, 0], cuts[1, 1] = x[0], x[1] + 2.0**-20
+
+    def build(protocol, me):
+        (tensor,) = bring(protocol, me, {"x": ("p1", x)}, bits=20, bound=8)
+        with pytest.raises(ParameterError, match="do not fit"):
+            compare(tensor, cuts[:, :, :5])
+        return compare(tensor, cuts)
+
+    for parties in (0, computing):
+        below, products = run_for_values(build, parties)
+        assert np.array_equal(below, x < cuts)
+        assert np.array_equal(products, (x < cuts) * x)

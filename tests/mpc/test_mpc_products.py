@@ -182,8 +182,8 @@ def test_gram(parties):
         pairs = enumerate(zip(owners, blocks, strict=True))
         tensors = bring(protocol, me, {f"b{i}": pair for i, pair in pairs}, bits=12)
         return [
-            gram(tensors, fraction_bits=18, exponent=-5),
-            gram(tensors[:1], fraction_bits=18, exponent=0),
+            gram([tensors], fraction_bits=18, exponent=-5),
+            gram([tensors[:1]], fraction_bits=18, exponent=0),
         ]
 
     rounded = [np.rint(block * 2**12) / 2**12 for block in blocks] if parties else blocks
@@ -199,7 +199,7 @@ def test_gram_takes_one_round_after_the_inputs(computing):
     def program(protocol, me):
         blocks = bring(protocol, me, {n: (n, np.ones((3, 9))) for n in ("p0", "p1")})
         before = protocol.counters.rounds
-        gram(blocks, fraction_bits=10, exponent=-3)
+        gram([blocks], fraction_bits=10, exponent=-3)
         return protocol.counters.rounds - before
 
     assert run_parties(program, computing)["p0"] == 1

@@ -47,7 +47,7 @@ def every_gate(values):
         own = a * e
         products = [a @ b, b * c, c @ d, secret @ secret, own @ secret, own * b, (a + b) @ c[:, :3]]
         rescaled = concatenate([product.reshape(-1) for product in products]).rescale(8)
-        kernel = gram([a, b, c], fraction_bits=8, exponent=-4)
+        kernel = gram([[a, b, c]], fraction_bits=8, exponent=-4)
         wave = sigmoid(a.with_bound(8) * 1, error=0.05) + 0
         return [rescaled, kernel, wave.rescale(8), own, a + b + c + d]
 

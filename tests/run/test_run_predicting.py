@@ -12,7 +12,7 @@ from run_sites import LABEL, NEGATIVE, POSITIVE, Cells, cells, genes, terminal_i
 from cohortium.data import Cohort
 from cohortium.errors import CohortiumError, FeatureError, ModelFileError
 from cohortium.learn import Model
-from cohortium.learn.exporting import save_csv, to_keras
+from cohortium.learn.exporting import save_csv
 from cohortium.run.predicting import predict, read_for
 
 PREPARATION = {
@@ -89,7 +89,7 @@ def test_few_samples_and_strange_values_are_warned_of() -> None:
 def test_keras_and_csv_say_the_same(tmp_path: Path) -> None:
     made = model()
     values = np.random.default_rng(3).normal(size=(50, 6))
-    keras = to_keras(made)
+    keras = made.to_keras()
     given = np.asarray(keras(values))[:, 0]
     np.testing.assert_allclose(given, made.predict_probability(values), atol=1e-12)
     save_csv(made, tmp_path / "weights.csv")

@@ -67,8 +67,8 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
     features = min(size.features for size in sizes.values())
     plan, _ = make_plan(study, samples, features)
     ledger = DisclosureLedger.of(study)
-    chosen = study.validation is not None and study.validation.choose is not None
-    ledger.fix_shapes(revealed_shapes(plan, list(ledger.allowed), chosen=chosen))
+    choose = study.validation.choose if study.validation is not None else None
+    ledger.fix_shapes(revealed_shapes(plan, list(ledger.allowed), choose=choose))
     roles = Roles(study.with_role("compute"), *study.with_role("deal"))
     protocol: Protocol = start(mesh, roles, ledger)
     before = mesh.sent_to

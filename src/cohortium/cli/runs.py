@@ -24,6 +24,7 @@ def demo(
     engine: EngineOption = "numpy",
 ) -> None:
     """Train on bundled leukaemia data: two hospitals and a dealer, each a process, real TLS."""
+    from cohortium.report import write_reports
     from cohortium.run.demo import HOSPITALS, demonstrate
     from cohortium.screen import RunScreen, show_costs, show_demo
 
@@ -36,9 +37,9 @@ def demo(
         result = demonstrate(out, screen.on_event, engine=engine)
     show_demo(console, result)
     show_costs(console, result.run.records)
-    say(
-        console, f"The study, each hospital's model.json and each party's record.json are in {out}/"
-    )
+    say(console, f"The study, each hospital's models and each party's record.json are in {out}/")
+    pages = write_reports([out / party for party in result.run.records])
+    say(console, f"The report of the run: {pages[0]}")
 
 
 def simulate(
@@ -50,6 +51,7 @@ def simulate(
     engine: EngineOption = "numpy",
 ) -> None:
     """Run all parties of a study on this machine, each as a process, on real files."""
+    from cohortium.report import write_reports
     from cohortium.run.local import simulate as simulate_study
     from cohortium.screen import RunScreen, show_costs, show_metrics
     from cohortium.study import load_study
@@ -68,6 +70,8 @@ def simulate(
         for path in paths:
             say(console, f"{name} received {path}")
     say(console, f"Each party's record of the run is in {out}/PARTY/record.json")
+    for page in write_reports([out / party for party in run.records]):
+        say(console, f"The report of the run: {page}")
 
 
 def join(
@@ -98,6 +102,7 @@ def join(
 ) -> None:
     """Take part in a study as one of its parties."""
     from cohortium.net import expiry_warning, load_identity
+    from cohortium.report import write_reports
     from cohortium.run.party import PartySetup, run_party
     from cohortium.run.preparing import read_site_data
     from cohortium.run.results import METRICS_FILE
@@ -139,6 +144,16 @@ def join(
     for path in paths:
         say(console, f"Received {path}")
     say(console, f"The record of this run is {out / 'record.json'}")
+    say(console, f"The report of this run: {write_reports([out])[0]}")
+
+
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a finished run.")],
+) -> None:
+    """Write the report and the model card of a finished run anew."""
+    from cohortium.report import write_reports
+
+    say(new_console(), f"The report of the run: {write_reports([run])[0]}")
 
 
 def check(

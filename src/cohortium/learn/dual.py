@@ -9,19 +9,21 @@ docs/protocol.md, "Logistic regression".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from operator import attrgetter
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cohortium.learn.blocks import Block, Columns, FeatureBlocks
 from cohortium.learn.dual_plan import CHECK_EVERY, INTERCEPT_EXPONENT, DualPlan
 from cohortium.mpc import (
     InputRequest,
     SecretTensor,
     concatenate,
     prepare,
-    secret_inputs,
     weighted_sum,
 )
 from cohortium.mpc import Protocol as SecureProtocol
@@ -29,16 +31,16 @@ from cohortium.mpc.functions import gram
 
 # Prepared values (samples × features); labels, 0/1 or for linear regression any numbers; and the
 # samples' weights where the plan has such.
-Cohort: TypeAlias = tuple[NDArray[np.float64], NDArray[np.int64] | NDArray[np.float64]]
+Cohort: TypeAlias = tuple[Columns, NDArray[np.int64] | NDArray[np.float64]]
 WeightedCohort: TypeAlias = tuple[
-    NDArray[np.float64], NDArray[np.int64] | NDArray[np.float64], NDArray[np.float64]
+    Columns, NDArray[np.int64] | NDArray[np.float64], NDArray[np.float64]
 ]
 
 
 class SharedRows(NamedTuple):
-    """Each owner's rows; all labels and, where the owners bring them, sample weights (n × 1)."""
+    """The owners' values; all labels and, where the owners bring them, sample weights (n × 1)."""
 
-    blocks: Sequence[SecretTensor]
+    blocks: FeatureBlocks
     labels: SecretTensor
     weights: SecretTensor | None
 
@@ -61,35 +63,37 @@ def share_cohorts(
     sizes: Mapping[str, int],
     owned: Mapping[str, Cohort | WeightedCohort],
 ) -> SharedRows:
-    """Return all owners' rows as secret tensors; one round.
+    """Return all owners' rows as secret tensors; a round for the first block and all labels.
 
     ``sizes`` is the public number of samples of each owner; ``owned`` holds the prepared values
     and labels of the owners at this party (one in a real run, all in the clear).
-    Each owner sends 8 bytes an element to each (other) computing party.
+    Each owner sends 8 bytes an element to each (other) computing party. Further blocks are shared
+    when they are asked for.
     """
     parameters, loss = plan.parameters, plan.loss
     kinds = [
-        ("values", plan.features, plan.data_bits, plan.clip),
-        ("labels", 1, loss.label_bits, loss.label_bound),
-        ("weights", 1, plan.sample_weight_bits, parameters.weight_bound),
-    ][: 3 if parameters.sample_weights else 2]
+        ("labels", loss.label_bits, loss.label_bound),
+        ("weights", plan.sample_weight_bits, parameters.weight_bound),
+    ][: 2 if parameters.sample_weights else 1]
     requests = []
     for owner, rows in sizes.items():
-        for place, (kind, columns, bits, bound) in enumerate(kinds):
+        for place, (kind, bits, bound) in enumerate(kinds, 1):
             values = None
             if owner in owned:
-                values = np.asarray(owned[owner][place], np.float64).reshape(-1, columns)
-            shape = (rows, columns)
+                values = np.asarray(owned[owner][place], np.float64).reshape(-1, 1)
+            shape = (rows, 1)
             requests.append(InputRequest(f"{kind} of {owner}", owner, values, shape, bits, bound))
-    tensors = secret_inputs(protocol, requests)
+    blocks = FeatureBlocks(protocol, plan, sizes, {name: own[0] for name, own in owned.items()})
+    tensors = blocks.begin(requests)
     step = len(kinds)
-    weights = concatenate(tensors[2::step]) if parameters.sample_weights else None
-    return SharedRows(tensors[::step], concatenate(tensors[1::step]), weights)
+    weights = concatenate(tensors[1::step]) if parameters.sample_weights else None
+    return SharedRows(blocks, concatenate(tensors[::step]), weights)
 
 
-def gram_matrix(blocks: Sequence[SecretTensor], plan: DualPlan) -> SecretTensor:
-    """Return K = κ·X·Xᵀ at ``plan.gram_bits``: one round, the rescale's."""
-    return gram(blocks, fraction_bits=plan.gram_bits, exponent=-plan.kappa_exponent)
+def gram_matrix(blocks: Iterable[Block], plan: DualPlan) -> SecretTensor:
+    """Return K = κ·X·Xᵀ at ``plan.gram_bits``: one round, the rescale's, beside the blocks'."""
+    rows = map(attrgetter("rows"), blocks)
+    return gram(rows, fraction_bits=plan.gram_bits, exponent=-plan.kappa_exponent)
 
 
 def fit_dual(
@@ -192,7 +196,7 @@ def held_out_logits(logits: SecretTensor, plan: DualPlan) -> SecretTensor:
 
 
 def model_weights(
-    blocks: Sequence[SecretTensor],
+    blocks: Iterable[Block],
     dual: SecretTensor,
     intercept: SecretTensor,
     weights: SecretTensor | None,
@@ -200,20 +204,27 @@ def model_weights(
 ) -> SecretTensor:
     """Return κ·Xᵀ(v∘u) and, as the last row, the intercept: (features + 1) × columns.
 
-    Four rounds, six with sample weights v. Rounded to the plan's weight bits, so that a reveal
-    tells the model and not the lowest bits of the sums that it came from.
+    Four rounds, six with sample weights v, beside the blocks'. Rounded to the plan's weight bits,
+    so that a reveal tells the model and not the lowest bits of the sums that it came from.
     """
     dual = dual.rescale(plan.final_bits)
     if weights is not None:
         dual = (dual * weights).rescale(plan.final_bits)
     dual = dual.prepare()
+    # By map: a loop's variable would keep a block while the next one is made.
+    result = concatenate(list(map(partial(_block_weights, dual), blocks)))
+    result = result.times_power_of_two(-plan.kappa_exponent)
+    return concatenate([result.rescale(plan.weight_bits), intercept.rescale(plan.weight_bits)])
+
+
+def _block_weights(dual: SecretTensor, block: Block) -> SecretTensor:
+    """Return Xᵀu of one block's features (features × columns); local."""
     products, start = [], 0
-    for block in blocks:
-        rows = block.shape[0]
-        products.append(block.T @ dual[start : start + rows])
-        start += rows
+    for rows in block.rows:
+        stop = start + rows.shape[0]
+        products.append(rows.T @ dual[start:stop])
+        start = stop
     total = products[0]
     for product in products[1:]:
         total = total + product
-    result = total.times_power_of_two(-plan.kappa_exponent)
-    return concatenate([result.rescale(plan.weight_bits), intercept.rescale(plan.weight_bits)])
+    return total

@@ -28,6 +28,10 @@ _SAMPLE_WEIGHT_BITS = 16
 # what all real features contribute to the Gram matrix's diagonal, so it is learned as fast as they
 # are. It is not penalised.
 INTERCEPT_EXPONENT = -3
+# Values of all owners that are shared at a time, and how many such blocks are kept once shared. All
+# parties must have the same.
+_BLOCK_ELEMENTS = 1 << 24
+_MOST_KEPT = 4
 # The logits of every so many iterations are checked against their bound, and the last ones.
 CHECK_EVERY = 10
 # Balanced weights make the Gram matrix's trace n·features on average over both classes, if the
@@ -43,7 +47,8 @@ class DualPlan:
     then without the second and so on, at last every λ on all samples. ``folds`` are the folds'
     rows, none without cross-validation; ``trained`` is 1 where a row (of all owners, one owner
     after the other) takes part in a column, None where all do. ``most_trace`` is how large the
-    weighted Gram matrix's trace may be for the step to be safe.
+    weighted Gram matrix's trace may be for the step to be safe. ``block_features`` is how many
+    features are shared at a time.
     """
 
     parameters: DualParameters
@@ -62,6 +67,20 @@ class DualPlan:
     schedule: Schedule
     folds: tuple[NDArray[np.int64], ...]
     trained: NDArray[np.float64] | None
+    block_features: int
+
+    @property
+    def blocks(self) -> tuple[slice, ...]:
+        """The features of each block in which they are shared; of the last perhaps fewer."""
+        starts = range(0, self.features, self.block_features)
+        return tuple(
+            slice(start, min(start + self.block_features, self.features)) for start in starts
+        )
+
+    @property
+    def keeps_blocks(self) -> bool:
+        """Whether the blocks are few enough to be kept; else they are shared twice."""
+        return len(self.blocks) <= _MOST_KEPT
 
     @property
     def logit_bound(self) -> float:
@@ -103,6 +122,7 @@ class DualPlan:
             f"{self.parameters.kind} regression in the dual, {self.columns} "
             f"column{'s' * (self.columns > 1)} in the same rounds",
             f"data {self.data_bits} fraction bits, |x| ≤ {self.clip:g}",
+            *self._block_lines(),
             f"Gram matrix {self.gram_bits}, scaled by 2^-{self.kappa_exponent}",
             f"coefficients {self.coefficient_bits}, residuals {self.residual_bits}",
             f"logits {self.gram_bits + self.coefficient_bits + self.residual_bits}, "
@@ -110,6 +130,12 @@ class DualPlan:
             self.loss.description,
             f"weights revealed at {self.weight_bits} fraction bits",
         ]
+
+    def _block_lines(self) -> list[str]:
+        if len(self.blocks) == 1:
+            return []
+        how = "each kept once shared" if self.keeps_blocks else "each shared twice"
+        return [f"features in {len(self.blocks)} blocks of {self.block_features:,}, {how}"]
 
 
 def plan_dual(
@@ -174,6 +200,7 @@ def plan_dual(
         schedule=schedule,
         folds=folds,
         trained=trained,
+        block_features=max(1, _BLOCK_ELEMENTS // samples),
     )
 
 

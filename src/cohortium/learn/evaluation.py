@@ -13,10 +13,13 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from cohortium.errors import ParameterError
+from cohortium.learn.guard import between
 from cohortium.learn.ranking import bracketed_pairs, counts_below, fold_sums, ordered_pairs
 from cohortium.mpc import SecretTensor, concatenate, weighted_sum
 from cohortium.mpc.functions import reciprocal, sigmoid, softplus, table
 from cohortium.mpc.functions.table import MOST_PLACES
+from cohortium.mpc.tensor import PUBLIC_FRACTION_BITS
+from cohortium.ring.fixed import VALUE_BITS
 
 T = TypeVar("T")
 # Results are rounded: the lowest bits of a mean would tell more of its terms than the mean.
@@ -29,6 +32,12 @@ _WEIGHT_BITS = 30
 _SQUARE_BITS = 14
 # R² takes for granted that a fold's labels have at least this variance.
 LEAST_VARIANCE = 2.0**-6
+_VARY = f"the labels of every fold have a variance of {LEAST_VARIANCE:g} or more (for r2)"
+# What to do where a statement of an evaluation did not hold, by its words.
+REMEDIES = {
+    _VARY: "Give the labels in a smaller unit at every site (so that they vary more), take fewer "
+    "folds, or reveal mse instead of r2.",
+}
 
 
 class _Once(Generic[T]):
@@ -69,6 +78,25 @@ class Evaluation:
         self._sizes = np.asarray(sizes)
         self._error = error
         self.shared: dict[str, Any] = {}
+
+    def metrics(self, names: Sequence[str]) -> dict[str, SecretTensor]:
+        """Return the named metrics; as ``evaluate``."""
+        for name in names:
+            if name not in METRICS:
+                raise ParameterError(
+                    f"There is no metric {name!r}.", remedy=f"Choose of {', '.join(METRICS)}."
+                )
+        return {name: METRICS[name](self) for name in names}
+
+    def statements(self, names: Sequence[str]) -> dict[str, tuple[SecretTensor, float]]:
+        """Return what the named metrics take for granted, in words, as ``guard.check`` wants it.
+
+        Nothing of them may be revealed before it was checked. Nothing to compute where the metrics
+        were worked out before.
+        """
+        if "r2" not in names:
+            return {}
+        return {_VARY: between(self._variance, LEAST_VARIANCE, 4 * self._labels.bound**2)}
 
     # -- metrics of two classes, each (models,) ------------------------------------------------
 
@@ -127,15 +155,12 @@ class Evaluation:
         return self._mean_of_sums(self._squared_errors)
 
     def r2(self) -> SecretTensor:
-        """Return 1 − Σ(y − z)² / Σ(y − ȳ)².
+        """Return 1 − Σ(y − z)² / Σ(y − ȳ)²; off by at most 2·10^-3 of 1 − R².
 
-        Means nothing where a fold's labels have a variance below 1/64: standardise them.
+        A statement of it: the labels of every fold have a variance of 1/64 or more.
         """
-        y = self._labels.rescale(_SQUARE_BITS)
-        mean = self._row_mean(self._fold_sums(y)).with_bound(y.bound)
-        square = self._row_mean(self._fold_sums(y * y)).with_bound(y.bound**2)
-        variance = square - (mean * mean).rescale(_SQUARE_BITS)
-        inverse = reciprocal(variance.with_bound(y.bound**2), LEAST_VARIANCE, y.bound**2)
+        most = 4 * self._labels.bound**2
+        inverse = reciprocal(self._variance.with_bound(most), LEAST_VARIANCE, most)
         ratio = self._row_mean(self._squared_errors) * inverse.rescale(_SCORE_BITS)
         weights = np.full(len(self._sizes), 1.0 / len(self._sizes))
         return self._combined(-ratio.rescale(_SCORE_BITS) + 1.0, weights)
@@ -193,13 +218,27 @@ class Evaluation:
         error = self._logits.rescale(_SQUARE_BITS) - self._labels.rescale(_SQUARE_BITS)
         return self._fold_sums(error * error)
 
+    @_Once
+    def _variance(self) -> SecretTensor:
+        """The variance of each fold's labels, folds × 1 at 14 fraction bits."""
+        y = self._labels.rescale(_SQUARE_BITS)
+        mean = self._row_mean(self._fold_sums(y)).with_bound(y.bound)
+        # About the mean, as the difference of two large numbers would be rounding.
+        deviation = y - mean[np.repeat(np.arange(len(self._sizes)), self._sizes)]
+        return self._row_mean(self._fold_sums(deviation * deviation))
+
     def _fold_sums(self, values: SecretTensor) -> SecretTensor:
         return fold_sums(values, self._sizes)
 
     def _row_mean(self, sums: SecretTensor) -> SecretTensor:
         """Return each fold's sum divided by its rows, folds × columns at 14 fraction bits."""
-        short = sums.rescale(min(sums.fraction_bits, _SCORE_BITS))
-        return (short * (1.0 / self._sizes.reshape(-1, 1))).rescale(_SQUARE_BITS)
+        # Inverses about 1, of which the encoding keeps 16 bits or more.
+        up = int(self._sizes.max()).bit_length()
+        factors = (2.0**up / self._sizes).reshape(-1, 1)
+        largest = math.ceil(math.log2(max(1.0, sums.bound * float(factors.max()))))
+        room = VALUE_BITS - 1 - PUBLIC_FRACTION_BITS - largest
+        short = sums.rescale(min(sums.fraction_bits, _SCORE_BITS, room))
+        return (short * factors).times_power_of_two(-up).rescale(_SQUARE_BITS)
 
     def _mean_of_sums(self, sums: SecretTensor) -> SecretTensor:
         """Return the mean over folds of the mean over rows, from the folds' sums."""
@@ -260,10 +299,4 @@ def evaluate(
     Rounds do not depend on the numbers of folds and models. Raises ParameterError for a name that
     is none of METRICS.
     """
-    evaluation = Evaluation(logits, labels, sizes)
-    for name in names:
-        if name not in METRICS:
-            raise ParameterError(
-                f"There is no metric {name!r}.", remedy=f"Choose of {', '.join(METRICS)}."
-            )
-    return {name: METRICS[name](evaluation) for name in names}
+    return Evaluation(logits, labels, sizes).metrics(names)

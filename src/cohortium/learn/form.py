@@ -40,9 +40,10 @@ def dual_cost(plan: DualPlan) -> Cost:
     """Return what a training in the dual takes: the Gram matrix, then n numbers an iteration."""
     n, columns = plan.samples, plan.columns
     step = n * columns
+    times = 1 if plan.keeps_blocks else 2
     return Cost(
-        2 * plan.iterations + 17,
-        8.0 * (n * plan.features / 2 + 2 * n * n + 2 * plan.iterations * step),
+        2 * plan.iterations + 16 + times * len(plan.blocks),
+        8.0 * (times * n * plan.features / 2 + 2 * n * n + 2 * plan.iterations * step),
         float(n) * n * plan.features + plan.iterations * step * (2.0 * n + 64),
     )
 
@@ -51,7 +52,7 @@ def primal_cost(plan: PrimalPlan) -> Cost:
     """Return what a training in the primal takes: features and batch in every step."""
     steps, width = plan.parameters.steps, plan.features + 1
     return Cost(
-        plan.rounds + 19,
+        plan.rounds + 13,
         8.0 * (plan.samples * width / 2 + steps * 2 * (width + plan.batch)),
         steps * plan.batch * (4.0 * width + 64),
     )

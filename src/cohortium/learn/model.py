@@ -86,6 +86,12 @@ class Model:
         """Return 1 for the positive class, else 0, for each sample."""
         return (self.logits(values, features) > 0).astype(np.int64)
 
+    def to_keras(self) -> Any:
+        """Return a ``keras.Model`` with the same predictions; as ``exporting.to_keras``."""
+        from cohortium.learn.exporting import to_keras
+
+        return to_keras(self)
+
     def save(self, path: Path) -> None:
         """Write the model as JSON."""
         document = {

@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from cohortium.learn.blocks import Columns
 from cohortium.learn.guard import BOUNDS, check
 from cohortium.learn.primal_plan import PrimalPlan, row_order
 from cohortium.learn.watching import Watcher
@@ -30,7 +31,7 @@ from cohortium.mpc import Protocol as SecureProtocol
 from cohortium.mpc.functions import periodic
 
 # Prepared values (samples × features), and labels: 0/1, or for linear regression any numbers.
-Rows: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64] | NDArray[np.int64]]
+Rows: TypeAlias = tuple[Columns, NDArray[np.float64] | NDArray[np.int64]]
 
 
 class Batch(NamedTuple):
@@ -82,8 +83,9 @@ def share_rows(
         values, labels = owned.get(owner, (None, None))
         scaled = None
         if values is not None:
-            constant_feature = np.full((len(values), 1), plan.constant_feature)
-            scaled = np.hstack([plan.scale * values, constant_feature])
+            prepared = values[:, :]
+            constant_feature = np.full((len(prepared), 1), plan.constant_feature)
+            scaled = np.hstack([plan.scale * prepared, constant_feature])
         logistic = plan.series is not None
         requests += [
             InputRequest(
@@ -163,7 +165,7 @@ def train_primal(
     """Return what is revealed to this party, by name: "bounds" and "model".
 
     The model is (features + 1) × 1, intercept last. ``disclosures`` says who receives what; the
-    ledger must list it too. ``plan.rounds`` + 19: sharing, the steps, the check of the stated
+    ledger must list it too. ``plan.rounds`` + 13: sharing, the steps, the check of the stated
     bounds, the reveals. The protocol's parties all call this with the same arguments, ``owned``
     apart. Raises BoundError at those who are told that a bound did not hold: no logit of all rows
     under the final weights, and no such weight, may exceed what was stated.

@@ -19,7 +19,7 @@ from cohortium.learn.dual import (
     share_cohorts,
 )
 from cohortium.learn.dual_plan import DualPlan
-from cohortium.learn.evaluation import SMALLER_IS_BETTER, evaluate
+from cohortium.learn.evaluation import REMEDIES, SMALLER_IS_BETTER, Evaluation
 from cohortium.learn.guard import BOUNDS, check
 from cohortium.learn.ranking import TENTHS, calibration
 from cohortium.learn.selection import best
@@ -66,30 +66,33 @@ def train(
     enter("iterations")
     on_iteration = watcher.iteration if watcher is not None else None
     fit = fit_dual(kernel, rows.labels, weights, plan, on_iteration)
-    enter("check")
+    statements = _statements(kernel, rows, fit, plan)
     received: dict[str, NDArray[np.float64] | None] = {}
-    received[BOUNDS] = check(_statements(kernel, rows, fit, plan), disclosures[BOUNDS])
-    on_all = slice(len(plan.folds) * plan.models, None)
-    dual, intercept = fit.dual[:, on_all], fit.intercept[:, on_all]
+    metrics: dict[str, SecretTensor] = {}
+    names = [name for name in disclosures if name not in (BOUNDS, MODEL)] if plan.folds else []
     if plan.folds:
         enter("evaluate")
-        names = [name for name in disclosures if name not in (BOUNDS, MODEL)]
         wanted = [*names, choose] if choose and choose not in names else names
-        metrics = _evaluate(rows, fit, plan, wanted, minimum_count)
-        for name in names:
-            received[name] = metrics[name].reveal(name, disclosures[name])
-        if choose is not None:
-            signed = -metrics[choose] if choose in SMALLER_IS_BETTER else metrics[choose]
-            # Of equals the strongest regularisation.
-            preference = np.argsort(plan.parameters.l2)[::-1]
-            chosen = best(signed, [int(place) for place in preference])
-            column = chosen.reshape(plan.models, 1)
-            prepare([dual, intercept, column])
-            # One of the column's bits is 1, so nothing becomes larger.
-            dual = dual.matmul(column, bound=dual.bound)
-            intercept = intercept.matmul(column, bound=intercept.bound)
+        metrics, assumed = _evaluate(rows, fit, plan, wanted, minimum_count)
+        statements |= assumed
+    enter("check")
+    received[BOUNDS] = check(statements, disclosures[BOUNDS], REMEDIES)
+    enter("reveal")
+    for name in names:
+        received[name] = metrics[name].reveal(name, disclosures[name])
+    on_all = slice(len(plan.folds) * plan.models, None)
+    dual, intercept = fit.dual[:, on_all], fit.intercept[:, on_all]
+    if choose is not None and plan.folds:
+        signed = -metrics[choose] if choose in SMALLER_IS_BETTER else metrics[choose]
+        # Of equals the strongest regularisation.
+        preference = np.argsort(plan.parameters.l2)[::-1]
+        chosen = best(signed, [int(place) for place in preference])
+        column = chosen.reshape(plan.models, 1)
+        prepare([dual, intercept, column])
+        # One of the column's bits is 1, so nothing becomes larger.
+        dual = dual.matmul(column, bound=dual.bound)
+        intercept = intercept.matmul(column, bound=intercept.bound)
     if MODEL in disclosures:
-        enter("reveal")
         result = model_weights(rows.blocks, dual, intercept, weights, plan)
         received[MODEL] = result.reveal(MODEL, disclosures[MODEL])
     return {name: values for name, values in received.items() if values is not None}
@@ -101,8 +104,9 @@ def _statements(
     """Return what was taken for granted, in words: a tensor, and what it must not exceed."""
     parameters = plan.parameters
     logits = concatenate([fit.logits, *fit.earlier_logits])
+    score = "prediction" if parameters.kind == "linear" else "logit"
     statements = {
-        f"no logit exceeds logit_bound = {plan.logit_bound:g}": (logits, plan.logit_bound)
+        f"no {score} exceeds logit_bound = {plan.logit_bound:g}": (logits, plan.logit_bound)
     }
     if parameters.class_weight == "balanced":
         bound = parameters.weight_bound
@@ -120,12 +124,13 @@ def _evaluate(
     plan: DualPlan,
     names: Sequence[str],
     minimum_count: int | None,
-) -> dict[str, SecretTensor]:
+) -> tuple[dict[str, SecretTensor], dict[str, tuple[SecretTensor, float]]]:
+    """Return the metrics by name, and what they take for granted."""
     labels = rows.labels[np.concatenate(plan.folds)]
-    sizes = [len(fold) for fold in plan.folds]
     logits = held_out_logits(fit.logits, plan)
-    found = evaluate(logits, labels, sizes, [name for name in names if name != CALIBRATION])
+    evaluation = Evaluation(logits, labels, [len(fold) for fold in plan.folds])
+    found = evaluation.metrics([name for name in names if name != CALIBRATION])
     if CALIBRATION in names:
         cuts = np.log(TENTHS / (1 - TENTHS))
         found[CALIBRATION] = calibration(logits, labels, cuts, minimum_count)
-    return found
+    return found, evaluation.statements(names)

@@ -1,5 +1,26 @@
-"""Secret tensors, and the protocols that compute on them."""
+"""Secret tensors, functions on them, and the protocols that compute on them."""
 
+from cohortium.mpc.functions import (
+    PIECEWISE_SIGMOIDS,
+    PiecewiseLinear,
+    clip,
+    compare,
+    gram,
+    inverse_square_root,
+    less,
+    maximum,
+    periodic,
+    piecewise_linear,
+    probit,
+    reciprocal,
+    relu,
+    sigmoid,
+    sign,
+    softplus,
+    table,
+    tanh,
+)
+from cohortium.mpc.periodic import PeriodicSeries, even_series, odd_series
 from cohortium.mpc.protocol import Counters, InputRequest, Ledger, Protocol
 from cohortium.mpc.tensor import (
     SecretTensor,
@@ -11,14 +32,35 @@ from cohortium.mpc.tensor import (
 )
 
 __all__ = [
+    "PIECEWISE_SIGMOIDS",
     "Counters",
     "InputRequest",
     "Ledger",
+    "PeriodicSeries",
+    "PiecewiseLinear",
     "Protocol",
     "SecretTensor",
+    "clip",
+    "compare",
     "concatenate",
     "constant",
+    "even_series",
+    "gram",
+    "inverse_square_root",
+    "less",
+    "maximum",
+    "odd_series",
+    "periodic",
+    "piecewise_linear",
     "prepare",
+    "probit",
+    "reciprocal",
+    "relu",
     "secret_inputs",
+    "sigmoid",
+    "sign",
+    "softplus",
+    "table",
+    "tanh",
     "weighted_sum",
 ]

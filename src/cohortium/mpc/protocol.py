@@ -218,6 +218,7 @@ class Protocol(ABC):
         """Return [value < cut], at 0 fraction bits, and [value < cut] · factor, cuts × shape.
 
         ``width`` bits hold every value − cut as a signed number; the factor has the value's shape.
+        ``cuts`` are numbers, or cuts × shape: one for each element.
         Exact: a cut is compared as it is, not rounded.
         """
 

@@ -60,9 +60,29 @@ kind = "logistic"
 l2 = 10.0
 iterations = 100
 
+[validation]
+folds = 5
+
 [[reveal]]
 what = "model"
 to = ["{HOSPITALS[0]}", "{HOSPITALS[1]}"]
+
+[[reveal]]
+what = "auc"
+to = ["{HOSPITALS[0]}", "{HOSPITALS[1]}"]
+
+[[reveal]]
+what = "accuracy"
+to = ["{HOSPITALS[0]}", "{HOSPITALS[1]}"]
+
+[[reveal]]
+what = "brier"
+to = ["{HOSPITALS[0]}", "{HOSPITALS[1]}"]
+
+[[reveal]]
+what = "calibration"
+to = ["{HOSPITALS[0]}", "{HOSPITALS[1]}"]
+minimum_count = 2
 """
 
 

@@ -158,8 +158,8 @@ def _run(
             tell({"event": "note", "text": line, "public": True})
         plan, form = make_plan(study, agreed.sizes, agreed.feature_count)
         tell({"event": "note", "text": f"Form of the training: {form}.", "public": True})
-        chosen = study.validation is not None and study.validation.choose is not None
-        ledger.fix_shapes(revealed_shapes(plan, list(ledger.allowed), chosen=chosen))
+        choose = study.validation.choose if study.validation is not None else None
+        ledger.fix_shapes(revealed_shapes(plan, list(ledger.allowed), choose=choose))
         for line in ledger.lines():
             tell({"event": "note", "text": line, "public": True})
         log.add("agreed", samples=agreed.sizes, features=agreed.feature_count)

@@ -165,9 +165,9 @@ def rehearse(
     iterations = study.model.iterations
     few = min(iterations, _MOST_ITERATIONS)
     plan = whole.shortened(few)
-    chosen = study.validation is not None and study.validation.choose is not None
+    choose = study.validation.choose if study.validation is not None else None
     ledger = DisclosureLedger.of(study)
-    ledger.fix_shapes(revealed_shapes(plan, list(ledger.allowed), chosen=chosen))
+    ledger.fix_shapes(revealed_shapes(plan, list(ledger.allowed), choose=choose))
     roles = Roles(study.with_role("compute"), *study.with_role("deal"))
     engine = NumpyEngine()
     protocol = start(mesh, roles, ledger, engine)
@@ -177,7 +177,7 @@ def rehearse(
     meter.phase("")
     taken = _exchange_taken(mesh, _Taken(alone=dict(alone or {}), phases=meter.phases))
     received = mesh.name in ledger.receivers("model")
-    models = (1 if chosen else len(study.model.l2)) if received else 0
+    models = (1 if choose else len(study.model.l2)) if received else 0
     ready = before_meeting([party.alone for party in taken.values()])
     phases, links = of_all_parties(
         {name: party.phases for name, party in taken.items()},

@@ -77,6 +77,11 @@ def _work(study: Study) -> list[str]:
                 f"Of the values of λ the one with the best {_name(study.validation.choose)} is "
                 "chosen in secret; which it is becomes known only as far as its model tells."
             )
+    if study.output.tensorboard:
+        lines.append(
+            "Each party writes what it received of the metrics, and its own seconds and bytes, as "
+            "TensorBoard's event files too."
+        )
     return lines
 
 

@@ -131,6 +131,12 @@ class ValidationSection(_Strict):
     choose: Metric | None = None
 
 
+class OutputSection(_Strict):
+    """``[output]``: what a party writes besides; nothing more becomes readable by it."""
+
+    tensorboard: bool = False
+
+
 class Reveal(_Strict):
     """``[[reveal]]``: one thing that becomes readable, and to whom.
 
@@ -152,6 +158,7 @@ class Study(_Strict):
     preparation: PreparationSection = PreparationSection()
     model: ModelSection = ModelSection()
     validation: ValidationSection | None = None
+    output: OutputSection = OutputSection()
     reveal: Annotated[list[Reveal], Field(min_length=1)]
 
     def with_role(self, role: Role) -> tuple[str, ...]:

@@ -75,6 +75,10 @@ mode = "same"                   # "same": all sites have the same; "intersection
 folds = 5                       # 2 to 100
 #choose = "auc"                 # reveal only the model of the λ with the best value of this metric
 
+# What each party writes besides, of what it received and of its own run: nothing more is revealed.
+#[output]
+#tensorboard = false            # metrics by λ and seconds by phase as TensorBoard's event files
+
 # Everything that becomes readable, and to whom: nothing else does. One entry for each of "model",
 # "accuracy", "balanced_accuracy", "sensitivity", "specificity", "log_loss", "brier", "auc",
 # "auc_bounds", "calibration".

@@ -124,7 +124,8 @@ class ClearProtocol(Protocol):
         shape: Shape,
     ) -> tuple[Array, Array]:
         """Return the comparisons, and each times the factor."""
-        bits = (value < cuts.reshape(-1, *(1,) * len(shape))).astype(np.float64)
+        places = cuts.reshape(-1, *(1,) * len(shape)) if cuts.ndim == 1 else cuts
+        bits = (value < places).astype(np.float64)
         return bits, bits * factor
 
     def table(self, value: Array, entries: Array, fraction_bits: int, shape: Shape) -> Array:  # noqa: ARG002

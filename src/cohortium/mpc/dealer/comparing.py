@@ -45,14 +45,15 @@ def compare(
 ) -> tuple[Share, Share]:
     """Return a computing party's shares of the bits and of bit · factor: cuts × the shape.
 
-    ``value`` and ``factor``, of one shape, are masked. Three rounds; two where one level will do.
+    ``value`` and ``factor``, of one shape, are masked; a cut is one number or one for each element.
+    Three rounds; two where one level will do.
     """
     size, count = math.prod(value.shape), len(cuts)
     levels = group_counts(width - 1)
     labels = channel.labels(_GATE, 2 * len(levels) + 1)
 
     def opened_bits(delta: NDArray[np.int64]) -> NDArray[np.int64]:
-        public = delta.reshape(1, size) - cuts.reshape(count, 1)
+        public = delta.reshape(1, size) - cuts.reshape(count, -1)
         hot = channel.dealt_octets(next(labels), (levels[0], 2 * size)).view("<u2")
         top = channel.dealt_octets(next(labels), (-(-size // 8),))
         less, equal = look_up(groups_of(public, width - 1), hot)

@@ -30,16 +30,21 @@ def compare(
 ) -> tuple[SecretTensor, SecretTensor]:
     """Return [x < c], at 0 fraction bits, and [x < c] · factor, each cuts × x's shape; exact.
 
-    ``factor``, of x's shape, is x itself where none is given. As many bits are compared as x's
-    bound and the cuts need; with ``all_bits`` 64, whatever is stated. Four rounds, or three where
-    17 bits hold |x − c|, and one less for operands that were prepared. Each computing party sends
-    to each other 8 bytes an element that was not prepared, and at most 4.5 bytes an element and
-    cut.
+    A cut is a number, or an array of x's shape: one for each element. ``factor``, of x's shape, is
+    x itself where none is given. As many bits are compared as x's bound and the cuts need; with
+    ``all_bits`` 64, whatever is stated. Four rounds, or three where 17 bits hold |x − c|, and one
+    less for operands that were prepared. Each computing party sends to each other 8 bytes an
+    element that was not prepared, and at most 4.5 bytes an element and cut.
     """
-    places = np.asarray(cuts, dtype=np.float64).reshape(-1)
+    places = np.atleast_1d(np.asarray(cuts, dtype=np.float64))
     if not len(places) or not np.isfinite(places).all():
         raise ParameterError(
             "A comparison takes one or more finite cuts.", remedy="Correct the cuts."
+        )
+    if places.ndim > 1 and places.shape[1:] != x.shape:
+        raise ParameterError(
+            f"Cuts of shape {places.shape[1:]} do not fit a comparison of shape {x.shape}.",
+            remedy="Give each cut as one number, or as an array of what is compared.",
         )
     factor = x if factor is None else factor
     if factor.shape != x.shape:

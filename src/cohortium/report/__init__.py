@@ -1,0 +1,55 @@
+"""A finished run as a page and a model card, made from its directory alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cohortium.errors import ParameterError
+from cohortium.report.finished import FinishedRun, read_run
+
+REPORT_FILE = "report.html"
+CARD_FILE = "model-card.md"
+
+
+def write_reports(directories: Sequence[Path]) -> list[Path]:
+    """Write report.html into each party's directory of one run; return the pages.
+
+    A party that received a model gets model-card.md as well, and TensorBoard's event files are
+    written where the study asks for them. Raises AuditError where a directory does not hold an
+    intact, finished run, ParameterError where it can not be written.
+    """
+    # Templates and plots are loaded only where a report is made.
+    from cohortium.report.page import page_contents, page_environment, render_page
+    from cohortium.report.twin import compare_with_twin
+
+    runs = [read_run(directory) for directory in directories]
+    if not runs:
+        return []
+    first = runs[0]
+    twin = compare_with_twin(
+        first.study.study, sum(first.record["samples"].values()), first.record["features"]
+    )
+    pages = []
+    for run in runs:
+        page, card = run.directory / REPORT_FILE, run.directory / CARD_FILE
+        try:
+            page.write_text(render_page(run, twin), encoding="utf-8")
+            card.unlink(missing_ok=True)
+            if run.models:
+                template = page_environment().get_template("model-card.md")
+                card.write_text(template.render(**page_contents(run, twin)), encoding="utf-8")
+            if run.study.study.output.tensorboard:
+                from cohortium.report.tensorboard import write_events
+
+                write_events(run)
+        except OSError as error:
+            raise ParameterError(
+                f"The report can not be written to {run.directory} ({error.strerror}).",
+                remedy="Free space; the results are there: `cohortium report` writes it anew.",
+            ) from error
+        pages.append(page)
+    return pages
+
+
+__all__ = ["CARD_FILE", "REPORT_FILE", "FinishedRun", "read_run", "write_reports"]

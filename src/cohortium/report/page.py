@@ -1,0 +1,187 @@
+"""The page of a finished run: what it says, put together for the template.
+
+One file that needs nothing else. Its security policy forbids whatever is not in it: no network, no
+other script than its own by its digest. Texts of other sites' files (names of features, of classes)
+come in escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from cohortium.learn import Model
+from cohortium.report import figures
+from cohortium.report.finished import FinishedRun
+from cohortium.report.measures import METRICS, Best, Counts, best_strength, roc
+from cohortium.report.twin import TwinResult
+from cohortium.study import describe
+
+# A page of more rows becomes slow; the model's file has all.
+MOST_WEIGHTS = 2000
+_DRAWN_WEIGHTS = 20
+
+
+def render_page(run: FinishedRun, twin: TwinResult) -> str:
+    """Return the page as HTML."""
+    environment = page_environment()
+    style, script = _text("report.css"), _text("report.js")
+    return environment.get_template("report.html").render(
+        **page_contents(run, twin),
+        # Ours, and the same in every page: not to be escaped.
+        style=Markup(style),  # noqa: S704
+        script=Markup(script),  # noqa: S704
+        style_digest=_csp_digest(style),
+        script_digest=_csp_digest(script),
+    )
+
+
+def page_environment() -> Environment:
+    """Return the templates' environment: HTML is escaped, a name that is not there is an error."""
+    environment = Environment(
+        loader=PackageLoader("cohortium.report"),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["size"] = _size
+    environment.filters["words"] = lambda names: ", ".join(names)
+    environment.filters["bare"] = _bare
+    return environment
+
+
+def page_contents(run: FinishedRun, twin: TwinResult) -> dict[str, Any]:
+    """Return all that the page and the model card say, by name."""
+    best = best_strength(run.metrics["metrics"]) if run.metrics is not None else None
+    return {
+        "run": run,
+        "study": run.study.study,
+        "record": run.record,
+        "sections": [
+            part for part in describe(run.study) if not part[0].startswith("Worth a thought")
+        ],
+        "samples": sum(run.record["samples"].values()),
+        "best": best,
+        "validation": _validation(run, best),
+        "model": _model(run, best),
+        "cost": _cost(run),
+        "twin": twin,
+        "metric_words": METRICS,
+    }
+
+
+def _validation(run: FinishedRun, best: Best | None) -> dict[str, Any] | None:
+    if run.metrics is None:
+        return None
+    strengths, found = run.metrics["l2"], run.metrics["metrics"]
+    shares = {name: values for name, values in found.items() if name != "auc_bounds"}
+    contents: dict[str, Any] = {
+        "folds": run.metrics["folds"],
+        "l2": strengths,
+        "found": found,
+        "path": None,
+        "counts": None,
+        "roc": None,
+    }
+    if len(strengths) > 1 and shares:
+        # Losses are on a scale of their own: they would flatten the others.
+        drawn = {name: each for name, each in shares.items() if METRICS[name].larger_is_better}
+        figure = figures.path_figure(strengths, drawn or shares, found.get("auc_bounds"))
+        contents["path"] = Markup(figure)  # noqa: S704 - drawn here, names escaped by ElementTree
+    if "calibration" in run.metrics:
+        place = best.place if best is not None else 0
+        counts = Counts.of(run.metrics["calibration"], place)
+        curve = roc(counts)
+        contents |= {
+            "counts": counts,
+            "place": place,
+            "missing": counts.missing(sum(run.record["samples"].values())),
+            "calibration": Markup(figures.calibration_figure(counts)),  # noqa: S704
+            "roc": curve,
+            "roc_figure": Markup(figures.roc_figure(curve)) if curve else None,  # noqa: S704
+        }
+    return contents
+
+
+def _model(run: FinishedRun, best: Best | None) -> dict[str, Any] | None:
+    """Return the model that is shown, of several that of the best λ, and a line for each."""
+    if not run.models:
+        return None
+    names = list(run.models)
+    shown = names[0]
+    if len(names) > 1 and best is not None:
+        strength = run.study.study.model.l2[best.place]
+        shown = next(name for name in names if run.models[name].training.get("l2") == strength)
+    model = run.models[shown]
+    order = np.argsort(-np.abs(model.weights), kind="stable")
+    largest = [int(place) for place in order[:MOST_WEIGHTS]]
+    drawn = largest[:_DRAWN_WEIGHTS]
+    figure = figures.weights_figure(
+        [model.features[place] for place in drawn], [float(model.weights[place]) for place in drawn]
+    )
+    return {
+        "file": shown,
+        "model": model,
+        "rows": [(model.features[place], float(model.weights[place])) for place in largest],
+        "figure": Markup(figure),  # noqa: S704 - drawn here, names escaped by ElementTree
+        "drawn": len(drawn),
+        "all": [(name, each, _norm(each)) for name, each in run.models.items()],
+    }
+
+
+def _norm(model: Model) -> float:
+    return float(np.linalg.norm(model.weights))
+
+
+def _cost(run: FinishedRun) -> dict[str, Any]:
+    record = run.record
+    links = record["link_bytes"]
+    peers = list(links["sent"])
+    sent = [links["sent"][peer] for peer in peers]
+    received = [links["received"][peer] for peer in peers]
+    # One unit for both, in which the largest number is easy to read.
+    unit, factor = ("MB", 1e6) if max([*sent, *received, 0]) >= 1e6 else ("kB", 1e3)
+    traffic = figures.bars_figure(
+        "links",
+        peers,
+        {
+            "sent": [count / factor for count in sent],
+            "received": [count / factor for count in received],
+        },
+        unit,
+    )
+    seconds = {name: float(value) for name, value in record["seconds"].items()}
+    phases = figures.bars_figure("phases", list(seconds), {"s": list(seconds.values())}, "seconds")
+    return {
+        "links": list(zip(peers, sent, received, strict=True)),
+        "traffic": Markup(traffic),  # noqa: S704 - drawn here, names escaped by ElementTree
+        "seconds": seconds,
+        "phases": Markup(phases),  # noqa: S704
+    }
+
+
+def _text(name: str) -> str:
+    return (resources.files("cohortium.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _csp_digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+
+
+def _size(count: int) -> str:
+    if count < 1000:
+        return f"{count} B"
+    return f"{count / 1e6:.2f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"
+
+
+def _bare(text: object) -> str:
+    """Return a text that Markdown takes as it is: other sites' names are in it."""
+    shown = "".join(char if char.isprintable() else " " for char in str(text))
+    return "".join(f"\\{char}" if char in "\\`*_{}[]<>()#+-.!|&~" else char for char in shown)

@@ -1,0 +1,153 @@
+"""The cleartext twin: the study's training on made-up samples, on shares and in float64.
+
+It says how far secure arithmetic moves the weights at a shape like the run's. All parties are
+threads of this process; no real sample is used, nor could it be: a party has its own only. Large
+shapes are cut down, and the result says so.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cohortium.errors import CohortiumError, PeerAbortedError, PeerLostError
+from cohortium.learn import auc, revealed_shapes
+from cohortium.mpc.clear import EXACT, ClearProtocol
+from cohortium.mpc.dealer import Roles, start
+from cohortium.net.memory import memory_meshes
+from cohortium.ring import NumpyEngine
+from cohortium.run.planning import Plan, make_plan, run_training
+from cohortium.study import DisclosureLedger, Study
+
+# So that it takes seconds: the most samples, features, iterations and values of λ.
+_MOST_SAMPLES, _MOST_FEATURES, _MOST_ITERATIONS = 400, 15_000, 300
+_WAIT_SECONDS = 120.0
+# By how many deviations the classes differ in a tenth of the features; how many samples are tested.
+_SHIFT, _TESTED = 0.25, 200
+_Rows = tuple[NDArray[np.float64], NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class TwinResult:
+    """How the two trainings differ; ``difference`` is the largest of a weight, relative to the
+    largest weight of the same λ; ``intercept`` the largest of an intercept, a logit; AUCs are on 200 other made-up samples. ``refusal`` says why there is none.
+    """
+
+    samples: int
+    features: int
+    iterations: int
+    l2: tuple[float, ...]
+    whole: bool
+    difference: float = 0.0
+    intercept: float = 0.0
+    secure_auc: float = 0.0
+    clear_auc: float = 0.0
+    refusal: str = ""
+
+
+def compare_with_twin(study: Study, samples: int, features: int) -> TwinResult:
+    """Return how a training of the study on made-up samples differs from its cleartext twin.
+
+    Samples are standard normal, cut at the study's clip; in a tenth of the features the classes
+    differ by a quarter of a deviation. Of several λ the smallest and the largest are trained,
+    without folds.
+    """
+    model = study.model
+    rows, width = min(samples, _MOST_SAMPLES), min(features, _MOST_FEATURES)
+    steps = min(model.iterations, _MOST_ITERATIONS)
+    strengths = sorted({min(model.l2), max(model.l2)})
+    made_up = study.model_copy(
+        update={
+            "model": model.model_copy(update={"iterations": steps, "l2": strengths}),
+            "validation": None,
+            "reveal": [each for each in study.reveal if each.what == "model"],
+        }
+    )
+    whole = (rows, width, steps) == (samples, features, model.iterations)
+    shape = TwinResult(rows, width, steps, tuple(strengths), whole)
+    owners = study.with_role("data")
+    sizes = {name: len(part) for name, part in zip(owners, _split(rows, len(owners)), strict=True)}
+    sizes = {name: size for name, size in sizes.items() if size}
+    random = np.random.default_rng(0)
+    clip = study.preparation.clip
+    owned = {name: _rows(random, size, width, clip) for name, size in sizes.items()}
+    others = _rows(random, _TESTED, width, clip)
+    try:
+        plan, _ = make_plan(made_up, sizes, width)
+        clear = run_training(
+            ClearProtocol(exact=EXACT), made_up, plan, sizes, owned, {"bounds": (), "model": ()}
+        )["model"]
+        secure = _on_shares(made_up, plan, sizes, owned)
+    except CohortiumError as error:
+        return replace(shape, refusal=error.what)
+    apart = np.abs(secure - clear)
+    largest = np.abs(clear[:-1]).max(0)
+    relative = apart[:-1].max(0) / np.where(largest > 0, largest, 1.0)
+    place = int(relative.argmax())
+    return replace(
+        shape,
+        difference=float(relative[place]),
+        intercept=float(apart[-1].max()),
+        secure_auc=_auc(secure[:, place], others),
+        clear_auc=_auc(clear[:, place], others),
+    )
+
+
+def _auc(weights: NDArray[np.float64], rows: _Rows) -> float:
+    return float(auc(rows[1], rows[0] @ weights[:-1] + weights[-1]))
+
+
+def _split(samples: int, parts: int) -> list[NDArray[np.int64]]:
+    return np.array_split(np.arange(samples), parts)
+
+
+def _rows(random: np.random.Generator, samples: int, width: int, clip: float) -> _Rows:
+    labels = np.arange(samples, dtype=np.int64) % 2
+    values = random.standard_normal((samples, width))
+    values[:, : max(1, width // 10)] += _SHIFT * (labels - 0.5)[:, None]
+    return np.clip(values, -clip, clip), labels
+
+
+def _on_shares(
+    study: Study, plan: Plan, sizes: Mapping[str, int], owned: Mapping[str, _Rows]
+) -> NDArray[np.float64]:
+    """Return the weights that the study's computing parties and dealer come to, as threads here."""
+    roles = Roles(study.with_role("compute"), *study.with_role("deal"))
+    names = list(dict.fromkeys([*roles.computing, roles.dealer, *sizes]))
+    reader = roles.computing[0]
+    allowed = {"bounds": roles.computing, "model": (reader,)}
+    meshes = memory_meshes(names, deadline=None)
+    received: dict[str, NDArray[np.float64]] = {}
+    failures: list[CohortiumError] = []
+
+    def run(name: str) -> None:
+        ledger = DisclosureLedger(allowed)
+        ledger.fix_shapes(revealed_shapes(plan, list(allowed)))
+        engine = NumpyEngine()
+        own = {name: owned[name]} if name in owned else {}
+        try:
+            with meshes[name] as mesh:
+                protocol = start(mesh, roles, ledger, engine)
+                found: dict[str, NDArray[np.float64]] = engine.run(
+                    lambda: run_training(protocol, study, plan, sizes, own, allowed)
+                )
+            if name == reader:
+                received.update(found)
+        except CohortiumError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(name,), daemon=True) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(_WAIT_SECONDS)
+    causes = [each for each in failures if not isinstance(each, (PeerAbortedError, PeerLostError))]
+    if failures:
+        raise (causes or failures)[0]
+    if "model" not in received:
+        raise CohortiumError("The comparison took too long on this machine.")
+    return received["model"]
