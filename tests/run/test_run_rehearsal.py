@@ -18,6 +18,7 @@ from cohortium.net import Mesh, memory_meshes
 from cohortium.run.forecast import Forecast
 from cohortium.run.planning import make_plan, run_training
 from cohortium.run.rehearsal import StatedSize, exchange_sizes, rehearse
+from cohortium.run.together import run_preparation
 from cohortium.study import DisclosureLedger, Study
 
 THREE: Mapping[str, Sequence[str]] = {
@@ -26,6 +27,15 @@ THREE: Mapping[str, Sequence[str]] = {
     "c": ("compute",),
     "d": ("deal",),
 }
+POOLED = """
+[preparation]
+standardise = "pooled"
+impute = "pooled-mean"
+value_bound = 8.0
+[[reveal]]
+what = "feature_statistics"
+to = ["north", "south"]
+"""
 VALIDATED = """
 [validation]
 folds = 3
@@ -77,6 +87,8 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
         random = np.random.default_rng([*mesh.name.encode()])
         values = random.uniform(-1.0, 1.0, (samples[mesh.name], features))
         owned[mesh.name] = (values, random.permutation(np.arange(len(values)) % 2))
+    moments = {name: (rows.mean(0), rows.var(0)) for name, (rows, _) in owned.items()}
+    run_preparation(protocol, study, samples, features, moments, ledger.allowed)
     run_training(protocol, study, plan, samples, owned, ledger.allowed)
     mesh.flush_ahead()
     sent = {peer: count - before[peer] for peer, count in mesh.sent_to.items()}
@@ -97,8 +109,16 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
             ),
             9,
         ),
+        (TWO_SITES, study_text(iterations=12, features='mode = "same"') + POOLED, 40),
     ],
-    ids=["dual", "dual of few iterations", "folds and metrics", "three compute", "mini-batches"],
+    ids=[
+        "dual",
+        "dual of few iterations",
+        "folds and metrics",
+        "three compute",
+        "mini-batches",
+        "pooled",
+    ],
 )
 def test_a_forecast_is_of_the_run(
     parties: Mapping[str, Sequence[str]], text: str, features: int

@@ -17,6 +17,7 @@ from cohortium.data.cohort import Cohort, concatenate
 from cohortium.data.folds import by_fold, fold_assignment
 from cohortium.data.idash import read_idash
 from cohortium.data.naming import NamingReport, common_names
+from cohortium.data.pooled import PooledStatistics, check_raw_values, site_moments
 from cohortium.data.preparation import (
     Fitted,
     Preparation,
@@ -32,11 +33,13 @@ __all__ = [
     "DataCheck",
     "Fitted",
     "NamingReport",
+    "PooledStatistics",
     "Preparation",
     "PreparationReport",
     "SiteAlignment",
     "by_fold",
     "check_cohort",
+    "check_raw_values",
     "common_features",
     "common_names",
     "concatenate",
@@ -48,5 +51,6 @@ __all__ = [
     "read_argument",
     "read_cohort",
     "read_idash",
+    "site_moments",
     "with_features",
 ]

@@ -4,6 +4,7 @@ from cohortium.learn.dual import Cohort, WeightedCohort
 from cohortium.learn.dual_plan import DualPlan, plan_dual
 from cohortium.learn.metrics import accuracy, auc
 from cohortium.learn.model import Model
+from cohortium.learn.moments import FEATURE_STATISTICS, Moments, pooled_moments
 from cohortium.learn.parameters import DualParameters, PrimalParameters
 from cohortium.learn.primal import train_primal
 from cohortium.learn.primal_plan import PrimalPlan, plan_primal
@@ -12,10 +13,12 @@ from cohortium.learn.training import train
 from cohortium.learn.watching import Watcher
 
 __all__ = [
+    "FEATURE_STATISTICS",
     "Cohort",
     "DualParameters",
     "DualPlan",
     "Model",
+    "Moments",
     "PrimalParameters",
     "PrimalPlan",
     "Watcher",
@@ -24,6 +27,7 @@ __all__ = [
     "auc",
     "plan_dual",
     "plan_primal",
+    "pooled_moments",
     "revealed_shapes",
     "train",
     "train_primal",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cohortium.data import fold_assignment
 from cohortium.learn import (
+    FEATURE_STATISTICS,
     Cohort,
     DualParameters,
     DualPlan,
@@ -40,7 +41,7 @@ def dual_parameters(study: Study) -> DualParameters:
         sigmoid_error=model.sigmoid_error,
         class_weight=(weight[0], weight[1]) if isinstance(weight, list) else weight,
         weight_bound=model.weight_bound,
-        standardised=study.preparation.standardise == "site",
+        standardised=study.preparation.standardise != "none",
     )
 
 
@@ -91,7 +92,11 @@ def run_training(
     disclosures: Mapping[str, Sequence[str]],
     watcher: Watcher | None = None,
 ) -> dict[str, NDArray[np.float64]]:
-    """Return what the training reveals to this party, by name."""
+    """Return what the training reveals to this party, by name.
+
+    What the sites prepare together is revealed before it (``together.run_preparation``).
+    """
+    disclosures = {name: to for name, to in disclosures.items() if name != FEATURE_STATISTICS}
     if isinstance(plan, PrimalPlan):
         return train_primal(protocol, plan, sizes, owned, disclosures, watcher)
     return train(

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cohortium.data import Cohort, Preparation, common_names, prepare, read_argument, with_features
+from cohortium.data import (
+    Cohort,
+    PooledStatistics,
+    Preparation,
+    PreparationReport,
+    common_names,
+    prepare,
+    read_argument,
+    with_features,
+)
 from cohortium.data.wording import counted, examples
 from cohortium.errors import CohortiumError, FeatureError, ModelFileError, ParameterError
 from cohortium.learn import Model
@@ -74,16 +85,18 @@ def read_for(model: Model, argument: str, *, label: str | None = None) -> Cohort
 
 
 def predict(model: Model, cohort: Cohort) -> Predictions:
-    """Return the predictions for a cohort, prepared by its own samples' means and spreads.
+    """Return the predictions for a cohort, prepared as the training's rows were.
 
-    A feature that the cohort lacks counts as its mean, with a warning. Raises FeatureError where
-    it lacks more than half, ModelFileError where the model does not say how to prepare.
+    By pooled means and variances where the model holds such, else by this cohort's own. A feature
+    that the cohort lacks counts as its mean, with a warning. Raises FeatureError where it lacks
+    more than half, ModelFileError where the model does not say how to prepare.
     """
     try:
         settings = dict(model.preparation)
         form, aliases = settings.pop("names", "exact"), settings.pop("aliases", {})
-        preparation = Preparation(**settings)
-    except TypeError:
+        standardise, clip = settings["standardise"], float(settings["clip"])
+        prepare_rows = _preparing(model, settings)
+    except (KeyError, TypeError, ValueError, ParameterError):
         raise ModelFileError(
             "The model does not say how values are to be prepared.",
             remedy="Give a model.json that a run of this version has written.",
@@ -91,13 +104,13 @@ def predict(model: Model, cohort: Cohort) -> Predictions:
     named, _ = common_names(cohort, form, aliases)
     known = [name for name in model.features if name in set(named.features)]
     lacking = sorted(set(model.features) - set(known))
-    if 2 * len(lacking) > len(model.features) or (lacking and preparation.standardise != "site"):
+    if 2 * len(lacking) > len(model.features) or (lacking and standardise == "none"):
         raise FeatureError(
             f"{cohort.source} lacks {len(lacking):,} of the model's "
             f"{counted(len(model.features), 'feature')}: {examples(lacking)}.",
             remedy="Use data measured on the same features, named alike.",
         )
-    ready, report = prepare(named.select_features(known), preparation)
+    ready, report = prepare_rows(named.select_features(known))
     values = with_features(ready, model.features).values
     warnings = list(cohort.notes)
     if lacking:
@@ -105,7 +118,7 @@ def predict(model: Model, cohort: Cohort) -> Predictions:
             f"{counted(len(lacking), 'feature')} of the model's {len(model.features):,} lacking, "
             f"counted as their mean: {examples(lacking)}."
         )
-    if preparation.standardise == "site" and len(cohort.samples) < _FEW_SAMPLES:
+    if standardise == "site" and len(cohort.samples) < _FEW_SAMPLES:
         warnings.append(
             f"Values are standardised by these {counted(len(cohort.samples), 'sample')} alone: of "
             "so few the means and spreads are uncertain, and so are the predictions."
@@ -113,7 +126,7 @@ def predict(model: Model, cohort: Cohort) -> Predictions:
     if report.clipped_cells > _MANY_CLIPPED * values.size:
         warnings.append(
             f"{report.clipped_cells / values.size:.1%} of the values lie beyond the bound of "
-            f"{preparation.clip:g}: they are unlike the training's (other units, no logarithm?)."
+            f"{clip:g}: they are unlike the training's (other units, no logarithm?)."
         )
     return Predictions(
         cohort.samples,
@@ -122,3 +135,16 @@ def predict(model: Model, cohort: Cohort) -> Predictions:
         model.negative,
         tuple(warnings),
     )
+
+
+def _preparing(
+    model: Model, settings: Mapping[str, Any]
+) -> Callable[[Cohort], tuple[Cohort, PreparationReport]]:
+    """Return what prepares rows as a model's settings say; errors where these mean nothing."""
+    if settings["standardise"] != "pooled":
+        own = Preparation(**settings)
+        return lambda cohort: prepare(cohort, own)
+    mean, variance = (np.array(settings[name], np.float64) for name in ("mean", "variance"))
+    clip, bound = float(settings["clip"]), float(settings["value_bound"])
+    statistics = PooledStatistics(model.features, mean, variance, bound)
+    return lambda cohort: statistics.of(cohort.features).prepare(cohort, clip)

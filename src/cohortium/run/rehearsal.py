@@ -37,6 +37,7 @@ from cohortium.run.forecast import (
     of_all_parties,
 )
 from cohortium.run.planning import make_plan, run_training
+from cohortium.run.together import run_preparation
 from cohortium.study import DisclosureLedger, Study
 
 _MOST_ITERATIONS = 200
@@ -173,6 +174,11 @@ def rehearse(
     protocol = start(mesh, roles, ledger, engine)
     meter = _Meter(mesh, protocol, few)
     owned = {mesh.name: _made_up_rows(samples[mesh.name], features)} if mesh.name in samples else {}
+    zeros = np.zeros(features)
+    moments = {mesh.name: (zeros, zeros)} if mesh.name in samples else {}
+    engine.run(
+        lambda: run_preparation(protocol, study, samples, features, moments, ledger.allowed, meter)
+    )
     engine.run(lambda: run_training(protocol, study, plan, samples, owned, ledger.allowed, meter))
     meter.phase("")
     taken = _exchange_taken(mesh, _Taken(alone=dict(alone or {}), phases=meter.phases))

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 import cohortium
 from cohortium.errors import ParameterError
-from cohortium.learn import Model
+from cohortium.learn import FEATURE_STATISTICS, Model
 from cohortium.mpc import Protocol
 from cohortium.net import Mesh
 from cohortium.run.agreeing import Agreed
 from cohortium.run.audit import AUDIT_FILE
 from cohortium.run.planning import Plan
 from cohortium.run.timeline import Timeline
+from cohortium.run.together import statistics_of
 from cohortium.study import (
     DisclosureLedger,
     Signature,
@@ -121,6 +122,8 @@ def _write_models(output: Path, results: Results) -> list[Path]:
     if weights is None or agreed.features is None:
         return []
     study = results.study.study
+    pooled = statistics_of(study, agreed.features, results.received)
+    statistics = {} if pooled is None else pooled.as_json()
     paths = []
     chosen = study.validation.choose if study.validation is not None else None
     strengths: list[float | None] = [None] if chosen else list(study.model.l2)
@@ -132,7 +135,8 @@ def _write_models(output: Path, results: Results) -> list[Path]:
             agreed.positive,
             agreed.negative,
             preparation={
-                **study.preparation.model_dump(),
+                **study.preparation.model_dump(exclude_none=True),
+                **statistics,
                 "names": study.features.names,
                 "aliases": study.features.aliases,
             },
@@ -161,7 +165,7 @@ def _metrics(results: Results) -> dict[str, Any]:
         if found.ndim == 1
         else [[round(float(value), 6) for value in pair] for pair in found.T]
         for name, found in results.received.items()
-        if name not in ("model", "bounds", "calibration")
+        if name not in ("model", "bounds", "calibration", FEATURE_STATISTICS)
     }
     counts = results.received.get("calibration")
     if study.validation is None or (not values and counts is None):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _LARGEST_PORT = 65535
 # Of what may be revealed, that which consists of counts.
 _COUNTS = ("calibration",)
+# What is revealed without a cross-validation.
+_UNVALIDATED = ("model", "feature_statistics")
 
 
 class _Complaints:
@@ -34,6 +36,7 @@ def check_study(study: Study, source: str, text: str) -> None:
     _check_parties(study, complaints)
     _check_features(study, complaints)
     _check_reveals(study, complaints)
+    _check_preparation(study, complaints)
     _check_model(study, complaints)
     _check_validation(study, complaints)
 
@@ -151,6 +154,55 @@ def _check_reveals(study: Study, complaints: _Complaints) -> None:
                 )
 
 
+def _check_preparation(study: Study, complaints: _Complaints) -> None:
+    """What is said of pooled standardisation has to be said in four places, or in none."""
+    preparation = study.preparation
+    pooled = preparation.standardise == "pooled"
+    places = {reveal.what: index for index, reveal in enumerate(study.reveal)}
+    told = places.get("feature_statistics")
+    if told is None and pooled:
+        raise complaints.about(
+            ("preparation", "standardise"),
+            "standardise = 'pooled' takes means and variances that the sites are told, but no "
+            "[[reveal]] lists them.",
+            remedy="Add a [[reveal]] of 'feature_statistics' to all data owners.",
+        )
+    if told is not None and not pooled:
+        raise complaints.about(
+            ("reveal", told, "what"),
+            "'feature_statistics' are revealed, but nothing is standardised by them.",
+            remedy="Say standardise = 'pooled' in [preparation], or take the [[reveal]] out.",
+        )
+    if pooled != (preparation.impute == "pooled-mean"):
+        raise complaints.about(
+            ("preparation", "impute" if not pooled else "standardise"),
+            "standardise = 'pooled' and impute = 'pooled-mean' go together.",
+            remedy="Say both, or neither: a missing value becomes the mean that is subtracted.",
+        )
+    if pooled != (preparation.value_bound is not None):
+        raise complaints.about(
+            ("preparation", "standardise" if pooled else "value_bound"),
+            "standardise = 'pooled' and value_bound go together: of values up to that bound means "
+            "and variances are computed.",
+            remedy="Say both, or neither: value_bound = 64.0, say, for logarithms of expression.",
+        )
+    if told is None:
+        return
+    receivers = set(study.reveal[told].to)
+    readers = set(study.reveal[places["model"]].to) if "model" in places else set()
+    for names, why in (
+        (study.with_role("data"), "owns samples, which it standardises by them"),
+        (sorted(readers), "receives the model, which means nothing without them"),
+    ):
+        for name in names:
+            if name not in receivers:
+                raise complaints.about(
+                    ("reveal", told, "to"),
+                    f"'feature_statistics' are not revealed to {name!r}, which {why}.",
+                    remedy=f"Add {name!r} to the receivers.",
+                )
+
+
 def _check_model(study: Study, complaints: _Complaints) -> None:
     model = study.model
     twice = sorted({value for value in model.l2 if model.l2.count(value) > 1})
@@ -197,7 +249,9 @@ def _check_model(study: Study, complaints: _Complaints) -> None:
 
 
 def _check_validation(study: Study, complaints: _Complaints) -> None:
-    metrics = [index for index, reveal in enumerate(study.reveal) if reveal.what != "model"]
+    metrics = [
+        index for index, reveal in enumerate(study.reveal) if reveal.what not in _UNVALIDATED
+    ]
     if study.validation is None:
         if metrics:
             raise complaints.about(

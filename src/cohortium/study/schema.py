@@ -91,11 +91,16 @@ class FeaturesSection(_Strict):
 
 
 class PreparationSection(_Strict):
-    """``[preparation]``: what each site does to its values before they are shared."""
+    """``[preparation]``: what each site does to its values before they are shared.
 
-    impute: Literal["site-mean"] = "site-mean"
-    standardise: Literal["site", "none"] = "site"
+    ``standardise`` "pooled": by the mean and variance of all sites' samples together, which are
+    revealed to the sites; ``value_bound`` is then the largest value before that.
+    """
+
+    impute: Literal["site-mean", "pooled-mean"] = "site-mean"
+    standardise: Literal["site", "pooled", "none"] = "site"
     clip: Annotated[float, Field(gt=0, le=1024)] = 8.0
+    value_bound: Annotated[float, Field(ge=1, le=1e6)] | None = None
 
 
 def _as_list(value: Any) -> Any:
@@ -143,7 +148,7 @@ class Reveal(_Strict):
     ``minimum_count`` is for what consists of counts: smaller ones are suppressed before the reveal.
     """
 
-    what: Literal["model", Metric, "calibration"]
+    what: Literal["model", Metric, "calibration", "feature_statistics"]
     to: Annotated[list[PartyName], Field(min_length=1)]
     minimum_count: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
 

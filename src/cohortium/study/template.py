@@ -52,9 +52,11 @@ mode = "same"                   # "same": all sites have the same; "intersection
 #aliases = {{ "HER2" = "ERBB2" }} # of names = "gene"
 
 [preparation]
-#impute = "site-mean"           # missing values, by each site's own mean
-#standardise = "site"           # by each site's own mean and deviation; or "none"
+#impute = "site-mean"           # missing values, by each site's own mean; "pooled-mean" of "pooled"
+#standardise = "site"           # by each site's own mean and deviation; "none"; "pooled": by all
+                                # samples' together, with the [[reveal]] of "feature_statistics"
 #clip = 8.0                     # values beyond are cut to it, above 0 to 1024
+#value_bound = 64.0             # of "pooled": no value may exceed it before that, 1 to 1e6
 
 [model]
 #kind = "logistic"
@@ -81,7 +83,7 @@ folds = 5                       # 2 to 100
 
 # Everything that becomes readable, and to whom: nothing else does. One entry for each of "model",
 # "accuracy", "balanced_accuracy", "sensitivity", "specificity", "log_loss", "brier", "auc",
-# "auc_bounds", "calibration".
+# "auc_bounds", "calibration", "feature_statistics".
 [[reveal]]
 what = "model"
 to = {receivers}
@@ -95,6 +97,11 @@ to = {receivers}
 #what = "calibration"
 #to = {receivers}
 #minimum_count = 10             # 2 to 1000000
+
+# Of standardise = "pooled": each feature's mean and variance over all samples, to all data owners.
+#[[reveal]]
+#what = "feature_statistics"
+#to = {receivers}
 """
 
 
