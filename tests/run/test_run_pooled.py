@@ -140,3 +140,31 @@ def test_a_value_beyond_the_bound_stops_its_site_alone(tmp_path: Path) -> None:
             lambda *_: None,
         )
     assert "GENE02" in str(it.value)
+
+
+def test_moments_that_nobody_is_told_give_a_model_for_raw_values(tmp_path: Path) -> None:
+    tables = sites()
+    secret = PREPARATION.replace('impute = "pooled-mean"\n', "")
+    folds = '[validation]\nfolds = 3\n[[reveal]]\nwhat = "auc"\nto = ["north"]\n'
+    text = pooled_study(secret, folds)
+    local = simulate(parsed(text), written(tables, tmp_path), tmp_path / "out", lambda *_: None)
+    model = Model.load(local.models["north"][0])
+    values = numbers(tables)
+    halves = np.split(values, [24])
+    filled = np.concatenate([np.where(np.isnan(x), np.nanmean(x, 0), x) for x in halves])
+    scaler = StandardScaler().fit(filled)
+    reference = LogisticRegression(C=1 / (54 * 0.05), tol=1e-10, max_iter=10_000)
+    reference.fit(scaler.transform(filled), labels(tables))
+    found = model.weights * filled.std(0)
+    assert np.abs(found - reference.coef_[0]).max() < 0.01 * np.abs(reference.coef_[0]).max()
+    assert model.weights[29] == 0.0
+    assert model.preparation["standardise"] == "none"
+    assert "mean" not in model.preparation
+    # A single sample, as it was measured.
+    one = predict(model, Cohort(filled[5:6], ["new"], model.features))
+    expected = reference.predict_proba(scaler.transform(filled[5:6]))[0, 1]
+    assert one.probabilities[0] == pytest.approx(expected, abs=0.01)
+    record = json.loads((tmp_path / "out/north/record.json").read_text())
+    assert [each["what"] for each in record["revealed"]] == ["bounds", "model", "auc"]
+    assert record["revealed"][0]["shape"] == [2]
+    assert json.loads((tmp_path / "out/north/metrics.json").read_text())["metrics"]["auc"][0] > 0.8

@@ -354,17 +354,20 @@ TOLD = '\n[[reveal]]\nwhat = "feature_statistics"\nto = ["north", "south"]\n'
 POOLED = 'standardise = "pooled"\nimpute = "pooled-mean"\nvalue_bound = 64.0'
 
 
+SECRET = 'standardise = "pooled"\nvalue_bound = 64.0'
+
+
 @pytest.mark.parametrize(
     ("lines", "reveal", "told"),
     [
-        (POOLED, "", "line 20: standardise = 'pooled' takes means and variances that the sites"),
+        (POOLED, "", "line 21: impute = 'pooled-mean' and a [[reveal]] of 'feature_statistics' go"),
+        (SECRET + '\n[model]\nform = "primal"', "", "line 20: standardise = 'pooled' without a"),
+        (SECRET + "\n[model]\nbatch = 3", "", "line 20: standardise = 'pooled' without a [[reve"),
+        (SECRET + '\n[model]\nclass_weight = "balanced"', "", "line 23: model.class_weight and"),
         ("", TOLD, "line 30: 'feature_statistics' are revealed, but nothing is standardised by"),
-        ('standardise = "pooled"\nvalue_bound = 64.0', TOLD, "line 20: standardise = 'pooled' and"),
-        (
-            'impute = "pooled-mean"',
-            "",
-            "line 20: standardise = 'pooled' and impute = 'pooled-mean'",
-        ),
+        (SECRET.replace("64", "4096"), "", "line 21: value_bound = 4096 is above 1024"),
+        (SECRET, TOLD, "line 31: impute = 'pooled-mean' and a [[reveal]] of 'feature_statistics'"),
+        ('impute = "pooled-mean"', "", "line 20: impute = 'pooled-mean' and a [[reveal]] of"),
         (POOLED[:-18], TOLD, "line 20: standardise = 'pooled' and value_bound go together"),
         ("value_bound = 64.0", "", "line 20: standardise = 'pooled' and value_bound go together"),
         ("value_bound = 0.5", "", "preparation.value_bound = 0.5 should be greater than or equal"),
@@ -384,6 +387,8 @@ def test_pooled_standardisation_is_said_in_all_its_places(
     lines: str, reveal: str, told: str
 ) -> None:
     text = STUDY.replace("[preparation]\nclip = 8.0", f"[preparation]\n{lines}") + reveal
+    if "[model]" in lines:
+        text = text.replace("[model]\niterations = 10\n", "")
     assert told in refused(text)
 
 

@@ -14,16 +14,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cohortium.learn.dual import Cohort, WeightedCohort
+from cohortium.learn.blocks import Block
+from cohortium.learn.dual import Cohort, WeightedCohort, block_weights
 from cohortium.learn.dual_plan import DualPlan
 from cohortium.mpc import InputRequest, SecretTensor, concatenate, prepare, secret_inputs
 from cohortium.mpc import Protocol as SecureProtocol
-from cohortium.mpc.functions import less, reciprocal
+from cohortium.mpc.functions import less, reciprocal, symmetric
 
-# A feature of a smaller deviation counts as (nearly) constant.
-LEAST_DEVIATION = 2.0**-8
+# A feature whose deviation is a smaller part of the bound (as a power of two) counts as constant.
+_LEAST_DEVIATION = -14
 # 28 significant bits are worked with; of both factors of a product together at most 60.
 _OPERAND_BITS = 28
+_INTERCEPT_BITS = 20
+# How many times the bound on values Σ w·m may be; the ring holds eight times as much.
+SHIFT = 2.0**12
 
 
 class PooledRows(NamedTuple):
@@ -48,11 +52,13 @@ def pooled_rows(
     """Return all owners' rows x − m and (x − m)/v, by secret pooled means and variances.
 
     Values are raw, without missing ones, at most ``value_bound``; EncodingError at an owner where
-    one exceeds it. Features whose deviation is below 2^-8 are divided by 1 + v, so that they hardly
-    count. 23 rounds: each owner sends 8·(n_p + 3) bytes a feature; a computing party 16 bytes a
-    value of all sites, and for the variances a number of bytes a feature that does not depend on n.
+    one exceeds it. A feature whose deviation is below 2^-14 of the bound (as a power of two) counts
+    as constant: its (x − m)/v is exactly 0. 24 rounds: each owner sends 8·(n_p + 3) bytes a feature
+    to each (other) computing party; these send each other 16 bytes a value of all sites' samples,
+    and for the variances a number of bytes a feature that does not depend on the samples.
     """
-    bits = _OPERAND_BITS - math.ceil(math.log2(2 * value_bound))
+    exponent = math.ceil(math.log2(value_bound))
+    bits = _OPERAND_BITS - 1 - exponent
     total = sum(sizes.values())
     requests = []
     for owner, count in sizes.items():
@@ -85,14 +91,19 @@ def pooled_rows(
         squares[place : place + 1] * (count / total) for place, count in enumerate(sizes.values())
     ]
     variance = _sum([*spreads, *parts]).rescale(2 * bits).with_bound(value_bound**2)
-    least = LEAST_DEVIATION**2
-    variance = variance + less(variance, least)
-    inverse = reciprocal(variance.with_bound(value_bound**2 + 1), least, value_bound**2 + 1)
+    least = 2.0 ** (exponent + _LEAST_DEVIATION)
+    flat = less(variance, least**2)
+    # So that all are in the reciprocal's range.
+    variance = variance + flat.times_power_of_two(2 * (exponent + _LEAST_DEVIATION))
+    most_variance = value_bound**2 + least**2
+    inverse = reciprocal(variance.with_bound(most_variance), least**2, most_variance)
     # A value is at most √n deviations from the mean, so (x − m)/v at most √n / deviation.
-    most = math.sqrt(total) / LEAST_DEVIATION
+    most = math.sqrt(total) / least
     room = 61 - bits - math.ceil(math.log2(most))
     inverse = inverse.rescale(min(inverse.fraction_bits, _OPERAND_BITS, room))
-    prepare([mean, inverse])
+    varies = 1 - flat
+    prepare([mean, inverse, varies])
+    inverse = (inverse * varies).with_bound(inverse.bound).prepare()
     centred = [(each - mean).with_bound(2 * value_bound) for each in values_of]
     # Only the product has to fit the ring, and its bound is less than that of its factors together.
     narrow = inverse.with_bound(most / (2 * value_bound))
@@ -109,22 +120,34 @@ def pooled_rows(
 
 def pooled_gram(rows: PooledRows, plan: DualPlan) -> SecretTensor:
     """Return κ·Z·Zᵀ of the standardised rows Z at ``plan.gram_bits``; one round."""
-    left, right = concatenate(rows.scaled), concatenate(rows.centred)
     # An element is Σ z·z' over the features: by Cauchy-Schwarz at most features · n.
-    product = left.matmul(right.T, bound=float(plan.samples * plan.features))
-    return product.times_power_of_two(-plan.kappa_exponent).rescale(plan.gram_bits)
+    bound = float(plan.samples * plan.features)
+    count = len(rows.scaled)
+    products = {
+        (i, j): rows.scaled[i].matmul(rows.centred[j].T, bound=bound)
+        for i in range(count)
+        for j in range(i, count)
+    }
+    return symmetric(products, fraction_bits=plan.gram_bits, exponent=-plan.kappa_exponent)
 
 
 def raw_weights(
     rows: PooledRows, dual: SecretTensor, intercept: SecretTensor, plan: DualPlan
-) -> SecretTensor:
-    """Return the weights for raw values, intercept last: (features + 1) × columns; six rounds."""
-    left = concatenate(rows.scaled)
-    room = 61 - left.bits - math.ceil(math.log2(plan.samples * dual.bound))
+) -> tuple[SecretTensor, dict[str, tuple[SecretTensor, float]]]:
+    """Return the weights for raw values, intercept last, and what they take for granted.
+
+    (features + 1) × columns at the plan's weight bits; seven rounds. The statement is that the
+    means move no intercept by more than ``SHIFT`` · value_bound, which the ring holds with room.
+    """
+    room = 61 - rows.scaled[0].bits - math.ceil(math.log2(plan.samples * dual.bound))
     dual = dual.rescale(min(dual.fraction_bits, room)).prepare()
-    weights = (left.T @ dual).times_power_of_two(-plan.kappa_exponent).rescale(plan.weight_bits)
-    shift = rows.mean.matmul(weights.rescale(20), bound=2.0**8)
-    return concatenate([weights, intercept.rescale(20) - shift.rescale(20)])
+    weights = block_weights(dual, Block(slice(0, plan.features), rows.scaled))
+    weights = weights.times_power_of_two(-plan.kappa_exponent).rescale(plan.weight_bits)
+    most = SHIFT * rows.mean.bound
+    shift = rows.mean.matmul(weights.rescale(_INTERCEPT_BITS), bound=most)
+    statement = f"the pooled means move no intercept by more than {most:g}"
+    moved = intercept.rescale(_INTERCEPT_BITS) - shift.rescale(_INTERCEPT_BITS)
+    return concatenate([weights, moved]), {statement: (shift, most)}
 
 
 def _sum(tensors: Sequence[SecretTensor]) -> SecretTensor:

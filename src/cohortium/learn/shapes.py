@@ -28,6 +28,7 @@ def revealed_shapes(
     else:
         statements = 3 if plan.parameters.class_weight == "balanced" else 1
         models = plan.models
+        statements += plan.parameters.value_bound is not None and MODEL in names
     statements += "r2" in (*names, choose)
     shapes: dict[str, Shape] = {}
     for name in names:

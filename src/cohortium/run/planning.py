@@ -42,6 +42,7 @@ def dual_parameters(study: Study) -> DualParameters:
         class_weight=(weight[0], weight[1]) if isinstance(weight, list) else weight,
         weight_bound=model.weight_bound,
         standardised=study.preparation.standardise != "none",
+        value_bound=study.preparation.value_bound if study.secretly_pooled else None,
     )
 
 
@@ -62,9 +63,10 @@ def make_plan(study: Study, sizes: Mapping[str, int], features: int) -> tuple[Pl
     if model.form == "primal":
         plan = plan_primal(samples, features, clip, as_primal(features, clip, parameters))
         return plan, f"primal, as the study asks ({primal_cost(plan)} predicted)"
-    if model.form == "dual":
+    if model.form == "dual" or study.secretly_pooled:
         dual = plan_dual(samples, features, clip, parameters, folds)
-        return dual, f"dual, as the study asks ({dual_cost(dual)} predicted)"
+        why = "as the study asks" if model.form == "dual" else "for pooled moments that stay secret"
+        return dual, f"dual, {why} ({dual_cost(dual)} predicted)"
     return cheaper(samples, features, clip, parameters, folds)
 
 

@@ -25,19 +25,27 @@ def read_site_data(argument: str, study: Study) -> Cohort:
 
 
 def preparation_of(study: Study) -> Preparation:
-    """Return the study's preparation section as the data layer's settings."""
+    """Return what a site does to its own values, or to new samples, as the data layer's settings.
+
+    Where all are standardised by secret pooled moments that is imputation alone.
+    """
+    bound = study.preparation.value_bound
+    if study.secretly_pooled and bound is not None:
+        return Preparation(standardise="none", clip=bound)
     return Preparation(**study.preparation.model_dump(exclude={"value_bound"}))
 
 
 def prepare_alone(study: Study, cohort: Cohort) -> tuple[Cohort, list[str]]:
     """Return a cohort after what a site does to its values by itself, and that in words.
 
-    Where values are prepared by pooled statistics they are left as they are, missing ones too;
-    DataValueError where one is beyond the bound. Errors otherwise: as ``prepare``.
+    Where values are to be standardised by pooled statistics they are left as they are; missing
+    ones too if they will become the pooled mean. DataValueError where one is beyond the bound.
+    Errors otherwise: as ``prepare``.
     """
     bound = study.preparation.value_bound
     if bound is not None:
         check_raw_values(cohort, bound)
+    if study.preparation.impute == "pooled-mean":
         return cohort, []
     prepared, report = prepare(cohort, preparation_of(study))
     return prepared, report.lines()

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from cohortium.net import Mesh
 from cohortium.run.agreeing import Agreed
 from cohortium.run.audit import AUDIT_FILE
 from cohortium.run.planning import Plan
+from cohortium.run.preparing import preparation_of
 from cohortium.run.timeline import Timeline
 from cohortium.run.together import statistics_of
 from cohortium.study import (
@@ -123,7 +124,12 @@ def _write_models(output: Path, results: Results) -> list[Path]:
         return []
     study = results.study.study
     pooled = statistics_of(study, agreed.features, results.received)
-    statistics = {} if pooled is None else pooled.as_json()
+    preparation = study.preparation.model_dump(exclude_none=True)
+    if study.secretly_pooled:
+        # The weights are for raw values.
+        preparation = asdict(preparation_of(study))
+    elif pooled is not None:
+        preparation |= pooled.as_json()
     paths = []
     chosen = study.validation.choose if study.validation is not None else None
     strengths: list[float | None] = [None] if chosen else list(study.model.l2)
@@ -135,8 +141,7 @@ def _write_models(output: Path, results: Results) -> list[Path]:
             agreed.positive,
             agreed.negative,
             preparation={
-                **study.preparation.model_dump(exclude_none=True),
-                **statistics,
+                **preparation,
                 "names": study.features.names,
                 "aliases": study.features.aliases,
             },

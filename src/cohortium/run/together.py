@@ -66,7 +66,7 @@ def prepare_together(
 
     ``aligned`` are its own rows in the common features, where it has such.
     """
-    if study.preparation.standardise != "pooled":
+    if FEATURE_STATISTICS not in disclosures:
         return {}
     moments = {} if aligned is None else {name: site_moments(aligned)}
     # A program of its own, since what it reveals is needed to make the training's inputs.

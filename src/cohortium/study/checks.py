@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _LARGEST_PORT = 65535
 # Of what may be revealed, that which consists of counts.
 _COUNTS = ("calibration",)
+# Of larger raw values the model's weights would be too small for their unit.
+_LARGEST_SECRETLY_POOLED = 1024.0
 # What is revealed without a cross-validation.
 _UNVALIDATED = ("model", "feature_statistics")
 
@@ -155,29 +157,23 @@ def _check_reveals(study: Study, complaints: _Complaints) -> None:
 
 
 def _check_preparation(study: Study, complaints: _Complaints) -> None:
-    """What is said of pooled standardisation has to be said in four places, or in none."""
+    """Raise where one line of pooled standardisation lacks another that it needs."""
     preparation = study.preparation
     pooled = preparation.standardise == "pooled"
     places = {reveal.what: index for index, reveal in enumerate(study.reveal)}
     told = places.get("feature_statistics")
-    if told is None and pooled:
-        raise complaints.about(
-            ("preparation", "standardise"),
-            "standardise = 'pooled' takes means and variances that the sites are told, but no "
-            "[[reveal]] lists them.",
-            remedy="Add a [[reveal]] of 'feature_statistics' to all data owners.",
-        )
     if told is not None and not pooled:
         raise complaints.about(
             ("reveal", told, "what"),
             "'feature_statistics' are revealed, but nothing is standardised by them.",
             remedy="Say standardise = 'pooled' in [preparation], or take the [[reveal]] out.",
         )
-    if pooled != (preparation.impute == "pooled-mean"):
+    if (told is not None) != (preparation.impute == "pooled-mean"):
         raise complaints.about(
-            ("preparation", "impute" if not pooled else "standardise"),
-            "standardise = 'pooled' and impute = 'pooled-mean' go together.",
-            remedy="Say both, or neither: a missing value becomes the mean that is subtracted.",
+            ("preparation", "impute") if told is None else ("reveal", told, "what"),
+            "impute = 'pooled-mean' and a [[reveal]] of 'feature_statistics' go together: only a "
+            "mean that a site is told can replace its missing values.",
+            remedy="Say both, or neither.",
         )
     if pooled != (preparation.value_bound is not None):
         raise complaints.about(
@@ -185,6 +181,13 @@ def _check_preparation(study: Study, complaints: _Complaints) -> None:
             "standardise = 'pooled' and value_bound go together: of values up to that bound means "
             "and variances are computed.",
             remedy="Say both, or neither: value_bound = 64.0, say, for logarithms of expression.",
+        )
+    if study.secretly_pooled and (preparation.value_bound or 0) > _LARGEST_SECRETLY_POOLED:
+        raise complaints.about(
+            ("preparation", "value_bound"),
+            f"value_bound = {preparation.value_bound:g} is above {_LARGEST_SECRETLY_POOLED:g}, "
+            "the largest for means and variances that nobody is told.",
+            remedy="Take logarithms, or add a [[reveal]] of 'feature_statistics'.",
         )
     if told is None:
         return
@@ -224,6 +227,11 @@ def _check_model(study: Study, complaints: _Complaints) -> None:
                 model.sigmoid != "periodic",
             ),
             (("validation",), "[validation]", study.validation is not None),
+            (
+                ("preparation", "standardise"),
+                "standardise = 'pooled' without a [[reveal]] of 'feature_statistics'",
+                study.secretly_pooled,
+            ),
         )
         if asked
     ]
@@ -239,6 +247,13 @@ def _check_model(study: Study, complaints: _Complaints) -> None:
             location,
             f"{name} is for the dual alone, but the model is to be trained in the primal.",
             remedy="Leave out batch, learning_rate and momentum, and form = 'primal'.",
+        )
+    if study.secretly_pooled and model.class_weight is not None:
+        raise complaints.about(
+            ("model", "class_weight"),
+            "model.class_weight and standardise = 'pooled' by means and variances that nobody is "
+            "told are not there together.",
+            remedy="Leave class_weight out, or add a [[reveal]] of 'feature_statistics'.",
         )
     if isinstance(model.class_weight, list) and max(model.class_weight) > model.weight_bound:
         raise complaints.about(

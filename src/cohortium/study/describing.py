@@ -86,6 +86,13 @@ def _work(study: Study) -> list[str]:
 
 def _preparation(study: Study) -> list[str]:
     settings = study.preparation
+    if study.secretly_pooled:
+        return [
+            "Each site replaces missing values by its own mean. Values, of at most "
+            f"{settings.value_bound:g}, are shared as they are, and standardised on shares by the "
+            "mean and the deviation of each feature over all sites' samples, which nobody is told. "
+            "They are not clipped. The model is for values that are not standardised.",
+        ]
     if settings.standardise == "pooled":
         return [
             "The mean and the variance of each feature over all sites' samples are computed on "

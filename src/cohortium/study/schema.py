@@ -94,7 +94,8 @@ class PreparationSection(_Strict):
     """``[preparation]``: what each site does to its values before they are shared.
 
     ``standardise`` "pooled": by the mean and variance of all sites' samples together, which are
-    revealed to the sites; ``value_bound`` is then the largest value before that.
+    revealed to the sites where "feature_statistics" is listed, and secret otherwise;
+    ``value_bound`` is then the largest value before that.
     """
 
     impute: Literal["site-mean", "pooled-mean"] = "site-mean"
@@ -169,6 +170,12 @@ class Study(_Strict):
     def with_role(self, role: Role) -> tuple[str, ...]:
         """Return the names of the parties that have a role, in the file's order."""
         return tuple(party.name for party in self.party if role in party.roles)
+
+    @property
+    def secretly_pooled(self) -> bool:
+        """Whether values are standardised by pooled moments that nobody is told."""
+        told = any(each.what == "feature_statistics" for each in self.reveal)
+        return self.preparation.standardise == "pooled" and not told
 
     @property
     def minimum_counts(self) -> dict[str, int]:

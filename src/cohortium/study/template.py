@@ -54,7 +54,7 @@ mode = "same"                   # "same": all sites have the same; "intersection
 [preparation]
 #impute = "site-mean"           # missing values, by each site's own mean; "pooled-mean" of "pooled"
 #standardise = "site"           # by each site's own mean and deviation; "none"; "pooled": by all
-                                # samples' together, with the [[reveal]] of "feature_statistics"
+                                # samples' together, secret or with [[reveal]] "feature_statistics"
 #clip = 8.0                     # values beyond are cut to it, above 0 to 1024
 #value_bound = 64.0             # of "pooled": no value may exceed it before that, 1 to 1e6
 
