@@ -8,7 +8,10 @@ BIN := $(VENV)/bin
 # Modules are compiled when they are first used: that halves the installation's time.
 PIP_FLAGS := --quiet --disable-pip-version-check --no-compile
 
-.PHONY: demo test check format bench docs clean
+# Finds what in a page shuts out readers who do not see it, or use no mouse; for the tests alone.
+AXE := axe-core@4.10.3
+
+.PHONY: demo test check format bench axe docs pictures clean
 
 demo: $(VENV)/demo.installed
 	$(BIN)/cohortium demo
@@ -31,12 +34,22 @@ bench: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/minibatch.py
 
+axe: .axe/$(AXE).installed
+
+.axe/$(AXE).installed:
+	npm install --silent --no-audit --no-fund --prefix .axe $(AXE)
+	touch $@
+
 docs: $(VENV)/dev.installed
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
 	@echo "The documentation is build/docs/index.html"
 
+# The README's pictures; the report's needs Chromium.
+pictures: $(VENV)/dev.installed
+	$(BIN)/python docs/pictures/make_pictures.py
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info src/*.egg-info
+	rm -rf $(VENV) .axe build dist *.egg-info src/*.egg-info
 
 $(VENV)/created:
 	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 was found; set PYTHON=/path/to/python"; exit 1; }

@@ -10,13 +10,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cohortium import mpc
-    from cohortium.api import Result, Secret, clear, local
+    from cohortium.api import (
+        LogisticRegression,
+        Result,
+        Secret,
+        StudyResult,
+        clear,
+        local,
+        simulate,
+    )
     from cohortium.learn import Model
 
 __version__ = "0.1.0"
-__all__ = ["Model", "Result", "Secret", "__version__", "clear", "local", "mpc"]
+__all__ = [
+    "LogisticRegression",
+    "Model",
+    "Result",
+    "Secret",
+    "StudyResult",
+    "__version__",
+    "clear",
+    "local",
+    "mpc",
+    "simulate",
+]
 
-_API = ("Result", "Secret", "clear", "local")
+_API = ("LogisticRegression", "Result", "Secret", "StudyResult", "clear", "local", "simulate")
 
 
 def __getattr__(name: str) -> Any:

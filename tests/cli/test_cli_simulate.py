@@ -234,7 +234,7 @@ def test_three_processes_that_join_have_the_simulations_model(
     for name in ("north", "south"):
         samples, features = (24, 30) if name == "north" else (20, 31)
         told = ended[name].out.splitlines()
-        assert told[:-3] == [
+        assert told[:-4] == [
             f"{name}: preparing the data",
             f"{name}: {samples} samples × {features} features.",
             f"{name}: 0 missing values replaced by the mean of the feature.",
@@ -251,16 +251,23 @@ def test_three_processes_that_join_have_the_simulations_model(
             f"{name}: checking the stated bounds",
             f"{name}: revealing the model",
         ]
-        assert told[-3].startswith(f"{name}: done · iteration 12/12 · 25 rounds · ")
-        assert told[-2:] == [
+        assert told[-4].startswith(f"{name}: done · iteration 12/12 · 25 rounds · ")
+        assert told[-3:] == [
             f"Received out-{name}/model.json",
             f"The record of this run is out-{name}/record.json",
+            f"The report of this run: out-{name}/report.html",
         ]
         _check_same_model(simulated, tmp_path / f"out-{name}" / "model.json")
     models = [(tmp_path / f"out-{name}" / "model.json").read_bytes() for name in ("north", "south")]
     assert models[0] == models[1]
     assert "Received" not in ended["uni"].out
-    written = {"events.jsonl", "record.json", "study.toml", "study.toml.signatures"}
+    written = {
+        "events.jsonl",
+        "record.json",
+        "report.html",
+        "study.toml",
+        "study.toml.signatures",
+    }
     assert {path.name for path in (tmp_path / "out-uni").iterdir()} == written
     with terminal_in(tmp_path) as terminal:
         verified = terminal.run("audit", "verify", "out-uni")

@@ -175,7 +175,8 @@ def test_plink(hapmap):
     rows = [people.index(sample) for sample in found.samples]
     # The variants that are there twice stand after the first thousand.
     np.testing.assert_array_equal(found.values[:, :1000], everyone[rows, :1000])
-    assert set(np.unique(found.values[~np.isnan(found.values)])) == {0.0, 1.0, 2.0}
+    read = found.values[:, :]
+    assert set(np.unique(read[~np.isnan(read)])) == {0.0, 1.0, 2.0}
 
 
 def test_vcf(shared, tmp_path):
@@ -340,9 +341,9 @@ BROKEN = {
         "x.bed",
     ),
     "bim without alleles": (
-        lambda f: bed(f, bim="1 rs1 0 5 0 G\n1 rs2 0 6 C T\n"),
+        lambda f: bed(f, bim="1 rs1 0 5 0 G\n1 rs2 0 6 C <DEL>\n"),
         FeatureError,
-        "1 variant without two alleles of A, C, G and T: 'rs1'",
+        "of 2 variants none has two alleles of A, C, G and T: 'rs1', 'rs2'",
     ),
     "vcf without genotypes": (
         lambda f: file(f, HEADER + FORMATS + COLUMNS + "1\t5\t.\tA\tG\t.\t.\t.\tAD\t3\t4\n"),
@@ -427,6 +428,15 @@ def test_a_call_with_a_missing_allele_is_missing(tmp_path):
     row = "1\t5\t.\tA\tG\t.\t.\t.\tGT\t./1\t1|0\n"
     found = read_cohort(file(tmp_path, HEADER + FORMATS + COLUMNS + row))
     np.testing.assert_array_equal(found.values, [[np.nan], [1.0]])
+
+
+def test_a_variant_of_other_alleles_is_left_out_and_counted(tmp_path):
+    pytest.importorskip("bed_reader")
+    found = read_cohort(bed(tmp_path, bim="1 rs1 0 5 0 G\n1 rs2 0 6 C T\n"))
+    other = read_cohort(bed(tmp_path, bim="1 rs1 0 5 A G\n1 rs2 0 6 C T\n"))
+    assert found.features == ("1:6:T:C",)
+    np.testing.assert_array_equal(found.values, other.values[:, [1]])
+    assert found.notes == ("1 variant left out: alleles other than of A, C, G and T",)
 
 
 def test_one_variant_without_position_does_not_rename_the_others(tmp_path):

@@ -64,9 +64,9 @@ def real_samples(folder: Path, label: str, positive: str, **further: Any) -> Sam
         aside[np.flatnonzero(prepared.labels == kind)[::4]] = True
     order = np.random.default_rng(0).permutation(np.flatnonzero(~aside))
     return Samples(
-        prepared.values[order],
+        prepared.values[order, :],
         prepared.labels[order],
-        prepared.values[aside],
+        prepared.values[aside, :],
         prepared.labels[aside],
     )
 

@@ -36,6 +36,14 @@ def test_many_samples_go_to_the_primal(samples, features, form):
     assert words.startswith("dual" if form is DualPlan else "primal")
 
 
+def test_more_values_than_can_be_held_go_to_the_dual():
+    parameters = DualParameters(l2=(100.0,))
+    assert isinstance(cheaper(1000, 33_554, 8.0, parameters)[0], PrimalPlan)
+    plan, _ = cheaper(1000, 33_555, 8.0, parameters)
+    assert isinstance(plan, DualPlan)
+    assert len(plan.blocks) == 3
+
+
 @pytest.mark.parametrize("only", [{"l2": (0.1, 1.0)}, {"class_weight": "balanced"}, {}])
 def test_what_the_dual_alone_can_stays_there(only):
     parameters = DualParameters(**{"sigmoid_error": 1e-2, "l2": (0.1,), **only})

@@ -114,7 +114,7 @@ def test_a_single_new_sample_is_predicted(run: Run) -> None:
     scaled = np.nan_to_num((row - mean) / np.sqrt(np.where(variance < 1e-8, 1.0, variance)))
     scaled[:, 29] = 0.0
     logit = (scaled @ run.model.weights)[0] + run.model.intercept
-    assert found.probabilities[0] == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-9)
+    assert found.values[0] == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-9)
     assert found.warnings == ()
 
 
@@ -132,7 +132,7 @@ def test_the_record_lists_the_statistics_and_the_screen_tells_what_was_done(run:
 def test_a_value_beyond_the_bound_stops_its_site_alone(tmp_path: Path) -> None:
     tables = sites()
     tables["south"].rows[3][4] = "33.5"
-    with pytest.raises(CohortiumError, match=r"1 value beyond the study's value_bound = 32") as it:
+    with pytest.raises(CohortiumError, match=r"a value beyond the study's value_bound = 32") as it:
         simulate(
             parsed(pooled_study(PREPARATION, TOLD, iterations=5)),
             written(tables, tmp_path),
@@ -163,7 +163,7 @@ def test_moments_that_nobody_is_told_give_a_model_for_raw_values(tmp_path: Path)
     # A single sample, as it was measured.
     one = predict(model, Cohort(filled[5:6], ["new"], model.features))
     expected = reference.predict_proba(scaler.transform(filled[5:6]))[0, 1]
-    assert one.probabilities[0] == pytest.approx(expected, abs=0.01)
+    assert one.values[0] == pytest.approx(expected, abs=0.01)
     record = json.loads((tmp_path / "out/north/record.json").read_text())
     assert [each["what"] for each in record["revealed"]] == ["bounds", "model", "auc"]
     assert record["revealed"][0]["shape"] == [2]

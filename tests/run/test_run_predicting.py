@@ -45,11 +45,11 @@ def test_probabilities_are_those_of_the_formula() -> None:
     new = cohort(["gene01", "GENE00", "OLD", "gene03", "GENE05", "GENE04", "OTHER"])
     found = predict(made, new)
     order = [1, 0, 2, 3, 5, 4]
-    np.testing.assert_allclose(found.probabilities, by_hand(made, new.values[:, order]), atol=1e-12)
+    np.testing.assert_allclose(found.values, by_hand(made, new.values[:, order]), atol=1e-12)
     assert found.warnings == ()
     lines = list(csv.reader(found.as_csv().splitlines()))
     assert lines[0] == ["sample", f"probability of {POSITIVE}", "class"]
-    for line, sample, probability in zip(lines[1:], new.samples, found.probabilities, strict=True):
+    for line, sample, probability in zip(lines[1:], new.samples, found.values, strict=True):
         assert line[0] == sample
         assert float(line[1]) == pytest.approx(probability, abs=1e-6)
         assert line[2] == (POSITIVE if probability > 0.5 else NEGATIVE)
@@ -63,7 +63,7 @@ def test_a_feature_that_is_lacking_counts_as_its_mean() -> None:
     with np.errstate(invalid="ignore"):
         scaled = (whole - whole.mean(0)) / np.where(whole.std(0) > 0, whole.std(0), 1.0)
     expected = 1 / (1 + np.exp(-(scaled @ made.weights + made.intercept)))
-    np.testing.assert_allclose(found.probabilities, expected, atol=1e-12)
+    np.testing.assert_allclose(found.values, expected, atol=1e-12)
     assert any("1 feature of the model's 6 lacking" in line for line in found.warnings)
     assert any("'GENE05'" in line for line in found.warnings)
 
@@ -76,7 +76,7 @@ def test_what_can_not_be_predicted_is_refused() -> None:
     with pytest.raises(ModelFileError, match="how values are to be prepared"):
         predict(model(more=1), cohort(genes(0, 6)))
     pooled = {"standardise": "pooled", "mean": [7.0] * 6, "variance": [4.0] * 6, "value_bound": 9.0}
-    assert len(predict(model(**pooled), cohort(genes(0, 6))).probabilities) == 40
+    assert len(predict(model(**pooled), cohort(genes(0, 6))).values) == 40
     for wrong in ({"mean": [7.0]}, {"variance": ["x"] * 6}, {"value_bound": None}, {"clip": []}):
         with pytest.raises(ModelFileError, match="how values are to be prepared"):
             predict(model(**{**pooled, **wrong}), cohort(genes(0, 6)))

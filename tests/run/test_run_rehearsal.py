@@ -47,6 +47,11 @@ to = ["north", "south"]
 what = "log_loss"
 to = ["north"]
 """
+LINEAR = (
+    study_text(iterations=240, l2="[0.5, 1.0]")
+    .replace('positive = "BCR/ABL"\nnegative = "NEG"', 'weight = "w"')
+    .replace("[model]", '[model]\nkind = "linear"')
+) + VALIDATED.replace('"auc"', '"r2"').replace('"log_loss"', '"mse"')
 
 
 def together(parties: Sequence[str], program: Any) -> dict[str, Any]:
@@ -86,8 +91,10 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
     if mesh.name in samples:
         random = np.random.default_rng([*mesh.name.encode()])
         values = random.uniform(-1.0, 1.0, (samples[mesh.name], features))
-        owned[mesh.name] = (values, random.permutation(np.arange(len(values)) % 2))
-    moments = {name: (rows.mean(0), rows.var(0)) for name, (rows, _) in owned.items()}
+        labels = random.permutation(np.arange(len(values)) % 2)
+        weights = () if study.data.weight is None else (np.ones(len(values)),)
+        owned[mesh.name] = (values, labels, *weights)
+    moments = {name: (rows[0].mean(0), rows[0].var(0)) for name, rows in owned.items()}
     run_preparation(protocol, study, samples, features, moments, ledger.allowed)
     run_training(protocol, study, plan, samples, owned, ledger.allowed)
     mesh.flush_ahead()
@@ -101,6 +108,7 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
         (TWO_SITES, study_text(iterations=230), 200),
         (TWO_SITES, study_text(iterations=12), 40),
         (TWO_SITES, study_text(iterations=245, l2="[0.1, 1.0]") + VALIDATED, 60),
+        (TWO_SITES, LINEAR, 30),
         (THREE, study_text(THREE, iterations=250), 100),
         (
             TWO_SITES,
@@ -115,6 +123,7 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
         "dual",
         "dual of few iterations",
         "folds and metrics",
+        "linear with weights",
         "three compute",
         "mini-batches",
         "pooled",

@@ -354,19 +354,19 @@ TOLD = '\n[[reveal]]\nwhat = "feature_statistics"\nto = ["north", "south"]\n'
 POOLED = 'standardise = "pooled"\nimpute = "pooled-mean"\nvalue_bound = 64.0'
 
 
-SECRET = 'standardise = "pooled"\nvalue_bound = 64.0'
+UNTOLD = 'standardise = "pooled"\nvalue_bound = 64.0'
 
 
 @pytest.mark.parametrize(
     ("lines", "reveal", "told"),
     [
         (POOLED, "", "line 21: impute = 'pooled-mean' and a [[reveal]] of 'feature_statistics' go"),
-        (SECRET + '\n[model]\nform = "primal"', "", "line 20: standardise = 'pooled' without a"),
-        (SECRET + "\n[model]\nbatch = 3", "", "line 20: standardise = 'pooled' without a [[reve"),
-        (SECRET + '\n[model]\nclass_weight = "balanced"', "", "line 23: model.class_weight and"),
+        (UNTOLD + '\n[model]\nform = "primal"', "", "line 20: standardise = 'pooled' without a"),
+        (UNTOLD + "\n[model]\nbatch = 3", "", "line 20: standardise = 'pooled' without a [[reve"),
+        (UNTOLD + '\n[model]\nclass_weight = "balanced"', "", "line 23: model.class_weight and"),
         ("", TOLD, "line 30: 'feature_statistics' are revealed, but nothing is standardised by"),
-        (SECRET.replace("64", "4096"), "", "line 21: value_bound = 4096 is above 1024"),
-        (SECRET, TOLD, "line 31: impute = 'pooled-mean' and a [[reveal]] of 'feature_statistics'"),
+        (UNTOLD.replace("64", "4096"), "", "line 21: value_bound = 4096 is above 1024"),
+        (UNTOLD, TOLD, "line 31: impute = 'pooled-mean' and a [[reveal]] of 'feature_statistics'"),
         ('impute = "pooled-mean"', "", "line 20: impute = 'pooled-mean' and a [[reveal]] of"),
         (POOLED[:-18], TOLD, "line 20: standardise = 'pooled' and value_bound go together"),
         ("value_bound = 64.0", "", "line 20: standardise = 'pooled' and value_bound go together"),
@@ -416,3 +416,44 @@ def test_a_rule_between_keys_names_a_line_in_a_file_with_long_texts() -> None:
     pem = 'certificate = """\n[[reveal]]\nto = 1\n"""\n'
     text = STUDY.replace("[[party]]\n", f"[[party]]\n{pem}", 1).replace('"south"]', '"uni"]')
     assert "line 31: 'model' is revealed to 'uni'" in refused(text)
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ('class_weight = "balanced"', "model.class_weight is of classes, but the labels of"),
+        ('sigmoid = "hong5"', "model.sigmoid is of classes"),
+        ("sigmoid_error = 1e-3", "model.sigmoid_error is of classes"),
+        ('[validation]\nfolds = 3\n[[reveal]]\nwhat = "auc"\nto = ["north"]', "'auc' is of a log"),
+        (
+            'l2 = [1, 2]\n[validation]\nfolds = 3\nchoose = "brier"',
+            "'brier' is of a logistic regression, but model.kind is 'linear'. Take one of r2",
+        ),
+    ],
+)
+def test_what_is_of_classes_is_not_for_numbers(lines: str, told: str) -> None:
+    """And not refused without ``kind``."""
+    text = changed("iterations = 10", lines)
+    parse_study(text)
+    assert told in refused(text.replace("[model]", '[model]\nkind = "linear"'))
+
+
+def test_a_class_is_not_for_numbers() -> None:
+    text = changed("[model]", '[model]\nkind = "linear"')
+    told = refused(text.replace('label = "case"', 'label = "case"\npositive = "yes"'))
+    assert "data.positive is of classes" in told
+
+
+def test_what_is_of_numbers_is_not_for_classes() -> None:
+    lines = '[validation]\nfolds = 3\n[[reveal]]\nwhat = "r2"\nto = ["north"]'
+    told = refused(changed("iterations = 10", lines))
+    assert "'r2' is of a linear regression, but model.kind is 'logistic'" in told
+
+
+def test_a_column_is_one_thing() -> None:
+    text = changed('label = "case"', 'label = "case"\nweight = "case"')
+    assert "label, weight and group can not be one column" in refused(text)
+    text = changed("iterations = 10", "batch = 3").replace(
+        'label = "case"', 'label = "case"\nweight = "w"'
+    )
+    assert "data.weight is for the dual alone" in refused(text)

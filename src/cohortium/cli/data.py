@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from cohortium.cli.terminal import new_console
+from cohortium.cli.terminal import new_console, say
 
 if TYPE_CHECKING:
     from cohortium.data.expression import Orientation
@@ -33,10 +33,16 @@ def data_check(
     label: Annotated[str | None, typer.Option(help="Without a study: the label's column.")] = None,
     positive: Annotated[str | None, typer.Option(help="The positive class.")] = None,
     negative: Annotated[str | None, typer.Option(help="The negative class.")] = None,
+    numbers: Annotated[
+        bool, typer.Option("--numbers", help="The label is a number, of no classes.")
+    ] = False,
     orientation: Annotated[
         str | None, typer.Option(help="samples_in_rows or genes_in_rows, where it is not told.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page with plots as well; it names samples.")
+    ] = None,
 ) -> None:
     """Say what a data file holds and what is odd about it, on this computer alone."""
     from cohortium.data import check_cohort, common_names, read_argument
@@ -50,16 +56,22 @@ def data_check(
             label=label,
             positive=positive,
             negative=negative,
+            numbers=numbers,
             # What it is not is told by the reader.
             orientation=cast("Orientation | None", orientation),
             missing_label="drop",
         )
     else:
         settings = load_study(study).study
-        cohort = read_argument(file, **settings.data.model_dump())
+        cohort = read_argument(file, **settings.reading)
         cohort, _ = common_names(cohort, settings.features.names, settings.features.aliases)
     found = check_cohort(cohort)
     if as_json:
         console.print(json.dumps(found.facts()), markup=False, highlight=False, soft_wrap=True)
     else:
         show_data_check(console, found)
+    if html is not None:
+        from cohortium.report import write_data_page
+
+        write_data_page(found, cohort, html)
+        say(new_console(error=True), f"The page: {html}. It names samples: it is for this site.")

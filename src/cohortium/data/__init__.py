@@ -12,9 +12,9 @@ from cohortium.data.alignment import (
     features_digest,
     with_features,
 )
-from cohortium.data.checking import DataCheck, check_cohort
+from cohortium.data.checking import DataCheck, builds_in_words, check_cohort
 from cohortium.data.cohort import Cohort, concatenate
-from cohortium.data.folds import by_fold, fold_assignment
+from cohortium.data.folds import assignment_of, by_fold, fold_assignment, group_folds
 from cohortium.data.idash import read_idash
 from cohortium.data.naming import NamingReport, common_names
 from cohortium.data.pooled import PooledStatistics, check_raw_values, site_moments
@@ -37,6 +37,8 @@ __all__ = [
     "Preparation",
     "PreparationReport",
     "SiteAlignment",
+    "assignment_of",
+    "builds_in_words",
     "by_fold",
     "check_cohort",
     "check_raw_values",
@@ -46,6 +48,7 @@ __all__ = [
     "features_digest",
     "fit",
     "fold_assignment",
+    "group_folds",
     "parse_data_argument",
     "prepare",
     "read_argument",

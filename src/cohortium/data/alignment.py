@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cohortium.data.cohort import Cohort
+from cohortium.data.values import Selected
 from cohortium.data.wording import counted, examples, repeated, shown
 from cohortium.errors import FeatureError, ParameterError
 
@@ -96,9 +97,8 @@ def with_features(cohort: Cohort, names: Sequence[str]) -> Cohort:
     0 is the mean of a feature that each site standardises.
     """
     place = {name: column for column, name in enumerate(cohort.features)}
-    columns = np.array([place.get(name, -1) for name in names])
-    values = np.where(columns >= 0, cohort.values[:, columns], 0.0)
-    return replace(cohort, values=values, features=tuple(names))
+    columns = np.array([place.get(name, -1) for name in names], dtype=np.intp)
+    return replace(cohort, values=Selected(cohort.values, features=columns), features=tuple(names))
 
 
 def features_digest(features: Sequence[str]) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from cohortium.data.attributes import SampleTexts
 from cohortium.data.cohort import Cohort
-from cohortium.data.labels import LabelRequest, LabelTexts, labelled, read_label_file
+from cohortium.data.labels import LabelRequest, labelled, read_label_file
 from cohortium.data.wording import examples, nearest, shown
 from cohortium.errors import LabelError
 
@@ -29,19 +30,24 @@ def with_labels(found: Annotated, request: LabelRequest) -> Cohort:
         return labelled(cohort, read_label_file(request), request)
     if request.column is None:
         return cohort
-    if request.column not in found.columns:
-        remedy = nearest(request.column, found.columns)
+    further = {what: _texts(found, column) for what, column in request.further.items()}
+    texts = _texts(found, request.column)
+    return labelled(cohort, replace(texts, further=further), request)
+
+
+def _texts(found: Annotated, column: str) -> SampleTexts:
+    cohort = found.cohort
+    if column not in found.columns:
+        remedy = nearest(column, found.columns)
         if not remedy and found.columns:
             remedy = f"It tells of each sample: {examples(list(found.columns), 10)}."
         raise LabelError(
-            f"{cohort.source} tells no {shown(request.column)} of its samples.",
+            f"{cohort.source} tells no {shown(column)} of its samples.",
             remedy=remedy or "Give a label file: FILE,labels=LABELFILE.",
         )
-    cells = found.columns[request.column]
-    texts = LabelTexts(
+    return SampleTexts(
         source=cohort.source,
-        column=request.column,
-        texts=dict(zip(cohort.samples, cells, strict=True)),
+        column=column,
+        texts=dict(zip(cohort.samples, found.columns[column], strict=True)),
         lines={sample: number for number, sample in enumerate(cohort.samples, 1)},
     )
-    return labelled(cohort, texts, request)

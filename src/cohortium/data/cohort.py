@@ -1,4 +1,4 @@
-"""A site's cohort: one number for every sample and feature, and a class for every sample.
+"""A site's cohort: one number for every sample and feature, and a label for every sample.
 
 Rows are samples, columns are features; a missing value is NaN. A cohort never changes: each method
 returns a new one. Its text form shows its shape only, so that one that ends up in a log or a
@@ -8,40 +8,52 @@ traceback tells nothing of anybody.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from cohortium.data.values import Matrix, Selected, Values
 from cohortium.data.wording import counted, examples, repeated
 from cohortium.errors import DataValueError, FeatureError, LabelError, ParameterError
+
+Labels: TypeAlias = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Cohort:
     """Samples × features of one site.
 
-    ``values`` is float64 of shape (samples, features), NaN where missing; ``labels`` is int64 of
-    shape (samples,), 1 for the class named ``positive`` and 0 for ``negative``, or None with both
-    names None. ``source`` names the file in messages; ``notes`` says what its reader left out.
-    The arrays are read-only.
+    ``values`` is float64 of shape (samples, features), NaN where missing, or ``Values`` that make
+    such a matrix for some features at a time; ``labels`` is int64 of shape (samples,), 1 for the
+    class named ``positive`` and 0 for ``negative``, or None with both names None. Labels that are
+    numbers are float64, without classes. ``weights`` are samples' weights, ``groups`` say whom each
+    sample is of (folds keep a group together), where a study wants such. ``source`` names the file
+    in messages; ``notes`` says what its reader left out. The arrays are read-only.
 
     Raises DataValueError (shape, infinity, duplicated sample), FeatureError (duplicated feature)
-    or LabelError (labels other than 0 and 1, or without the names of the classes).
+    or LabelError (classes other than 0 and 1, or without names; numbers that are not finite;
+    weights that are not numbers of 0 or more; a number of them other than of samples).
     """
 
-    values: npt.NDArray[np.float64]
+    values: Matrix
     samples: tuple[str, ...]
     features: tuple[str, ...]
-    labels: npt.NDArray[np.int64] | None = None
+    labels: Labels | None = None
     positive: str | None = None
     negative: str | None = None
     source: str = "cohort"
     notes: tuple[str, ...] = ()
+    weights: npt.NDArray[np.float64] | None = None
+    groups: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        values = _read_only(np.asarray(self.values, dtype=np.float64))
-        object.__setattr__(self, "values", values)
+        values = self.values
+        if not isinstance(values, Values):
+            values = np.asarray(values, dtype=np.float64).view()
+            values.flags.writeable = False
+            object.__setattr__(self, "values", values)
         object.__setattr__(self, "samples", tuple(self.samples))
         object.__setattr__(self, "features", tuple(self.features))
         if values.shape != (len(self.samples), len(self.features)):
@@ -51,7 +63,8 @@ class Cohort:
                 f"{counted(len(self.features), 'feature')}.",
                 remedy="Give one row for each sample and one column for each feature.",
             )
-        if np.isinf(values).any():
+        # Values are of readers that let no infinity through, or prepared and so finite.
+        if not isinstance(values, Values) and np.isinf(values).any():
             row, column = np.argwhere(np.isinf(values))[0]
             raise DataValueError(
                 f"{self.source}: sample {self.samples[row]!r}, feature "
@@ -60,6 +73,7 @@ class Cohort:
             )
         self._check_names()
         self._check_labels()
+        self._check_attributes()
 
     def _check_names(self) -> None:
         for error, what, names in (
@@ -93,6 +107,15 @@ class Cohort:
                 )
             return
         labels = np.asarray(self.labels)
+        if self.numeric:
+            if labels.shape != (len(self.samples),) or not np.isfinite(labels).all():
+                raise LabelError(
+                    f"{self.source}: labels must be a finite number for each of "
+                    f"{counted(len(self.samples), 'sample')}.",
+                    remedy="Leave out samples without a label.",
+                )
+            object.__setattr__(self, "labels", _read_only(labels.astype(np.float64)))
+            return
         if labels.shape != (len(self.samples),) or not np.isin(labels, (0, 1)).all():
             raise LabelError(
                 f"{self.source}: labels must be a 0 or a 1 for each of "
@@ -105,6 +128,31 @@ class Cohort:
                 remedy="Give the positive and the negative class a name each.",
             )
         object.__setattr__(self, "labels", _read_only(labels.astype(np.int64)))
+
+    def _check_attributes(self) -> None:
+        if self.weights is not None:
+            weights = np.asarray(self.weights, dtype=np.float64)
+            # Also false for what is not a number.
+            allowed = np.isfinite(weights).all() and (weights >= 0).all()
+            if weights.shape != (len(self.samples),) or not allowed:
+                raise LabelError(
+                    f"{self.source}: weights must be a number of 0 or more for each of "
+                    f"{counted(len(self.samples), 'sample')}.",
+                    remedy="Correct the weights.",
+                )
+            object.__setattr__(self, "weights", _read_only(weights))
+        if self.groups is not None and len(self.groups) != len(self.samples):
+            raise LabelError(
+                f"{self.source}: {counted(len(self.groups), 'group')} for "
+                f"{counted(len(self.samples), 'sample')}.",
+                remedy="Give each sample its group.",
+            )
+
+    @property
+    def numeric(self) -> bool:
+        """Whether the labels are numbers, not classes: floats, and no class is named."""
+        named = self.positive is not None or self.negative is not None
+        return self.labels is not None and not named and self.labels.dtype.kind == "f"
 
     def __repr__(self) -> str:
         rows, columns = self.values.shape
@@ -130,15 +178,15 @@ class Cohort:
                 f"got {positions.min()} to {positions.max()}.",
                 remedy="Count the samples from 0.",
             )
-        return Cohort(
-            values=self.values[positions],
+        return replace(
+            self,
+            values=Selected(self.values, rows=positions)
+            if isinstance(self.values, Values)
+            else self.values[positions],
             samples=tuple(self.samples[row] for row in positions),
-            features=self.features,
             labels=None if self.labels is None else self.labels[positions],
-            positive=self.positive,
-            negative=self.negative,
-            source=self.source,
-            notes=self.notes,
+            weights=None if self.weights is None else self.weights[positions],
+            groups=None if self.groups is None else tuple(self.groups[row] for row in positions),
         )
 
     def select_features(self, names: Sequence[str]) -> Cohort:
@@ -153,15 +201,17 @@ class Cohort:
                 f"{examples(missing)}.",
                 remedy="Use a file that has them, or agree on the features that every site has.",
             )
-        return Cohort(
-            values=self.values[:, [place[name] for name in names]],
-            samples=self.samples,
-            features=tuple(names),
-            labels=self.labels,
-            positive=self.positive,
-            negative=self.negative,
-            source=self.source,
-            notes=self.notes,
+        return self.at([place[name] for name in names])
+
+    def at(self, places: Sequence[int] | npt.NDArray[np.intp]) -> Cohort:
+        """Return the cohort with the features at these places, in that order."""
+        columns = np.asarray(places, dtype=np.intp)
+        return replace(
+            self,
+            values=Selected(self.values, features=columns)
+            if isinstance(self.values, Values)
+            else self.values[:, columns],
+            features=tuple(self.features[place] for place in columns),
         )
 
 
@@ -183,18 +233,33 @@ def concatenate(cohorts: Sequence[Cohort], *, source: str) -> Cohort:
                 remedy="Read both with the same label, positive and negative class.",
             )
     labels = [cohort.labels for cohort in cohorts if cohort.labels is not None]
+    weights = [cohort.weights for cohort in cohorts if cohort.weights is not None]
+    groups = [cohort.groups for cohort in cohorts if cohort.groups is not None]
+    for what, those in (("labels", labels), ("weights", weights), ("groups", groups)):
+        if those and len(those) < len(cohorts):
+            raise LabelError(
+                f"Only {len(those)} of {len(cohorts)} files have {what}.",
+                remedy="Read all of them in the same way.",
+            )
     return Cohort(
         values=np.concatenate(
-            [cohort.select_features(first.features).values for cohort in cohorts]
+            [cohort.select_features(first.features).values[:, :] for cohort in cohorts]
         ),
         samples=tuple(sample for cohort in cohorts for sample in cohort.samples),
         features=first.features,
-        labels=np.concatenate(labels) if labels else None,
+        labels=_joined(labels),
         positive=first.positive,
         negative=first.negative,
         source=source,
         notes=tuple(note for cohort in cohorts for note in cohort.notes),
+        weights=np.concatenate(weights) if weights else None,
+        groups=tuple(group for of_one in groups for group in of_one) if groups else None,
     )
+
+
+def _joined(labels: Sequence[Labels]) -> Labels | None:
+    joined: npt.NDArray[Any] | None = np.concatenate(labels) if labels else None
+    return joined
 
 
 def _check_same_features(first: Cohort, other: Cohort) -> None:

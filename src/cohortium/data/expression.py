@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+from cohortium.data.attributes import SampleTexts
 from cohortium.data.cohort import Cohort
 from cohortium.data.labels import (
     LabelRequest,
-    LabelTexts,
-    label_column,
+    label_columns,
     labelled,
     read_label_file,
     refuse_repeated_samples,
@@ -88,7 +88,7 @@ def genes_in_rows(table: Table, first_sample: int = 1) -> Cohort:
     return Cohort(values, samples, table.names, source=table.source)
 
 
-def _samples_in_rows(table: Table, request: LabelRequest, label_file: LabelTexts | None) -> Cohort:
+def _samples_in_rows(table: Table, request: LabelRequest, label_file: SampleTexts | None) -> Cohort:
     _refuse_unnamed(table, 1, "gene")
     if twice := repeated(table.header[1:]):
         raise FeatureError(
@@ -107,15 +107,16 @@ def _samples_in_rows(table: Table, request: LabelRequest, label_file: LabelTexts
             remedy=f"Take it out of {table.source}, or read it from there without a label file.",
         )
     if label_file is None and request.column is not None:
-        labels = label_column(table, request.column)
-        skip = (table.header.index(request.column, 1),)
+        labels = label_columns(table, request.column, request)
+        about = (request.column, *request.further.values())
+        skip = tuple(table.header.index(name, 1) for name in about)
     features = tuple(name for i, name in enumerate(table.header) if i and i not in skip)
     cohort = Cohort(table.numbers(skip), table.names, features, source=table.source)
     return cohort if labels is None else labelled(cohort, labels, request)
 
 
 def _find_orientation(
-    table: Table, request: LabelRequest, label_file: LabelTexts | None
+    table: Table, request: LabelRequest, label_file: SampleTexts | None
 ) -> Orientation:
     if label_file is not None:
         in_header = sum(name in label_file.texts for name in table.header[1:])

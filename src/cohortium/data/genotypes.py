@@ -2,6 +2,7 @@
 
 A variant's name is chromosome:position:ref:alt, its value how many of a sample's two alleles are
 alt: 0, 1, 2, between them for imputed dosages, NaN where missing. In PLINK's files alt is allele 1.
+Calls are kept as they are stored, a byte each.
 """
 
 from __future__ import annotations
@@ -14,13 +15,17 @@ import numpy as np
 import numpy.typing as npt
 
 from cohortium.data.annotated import Annotated
+from cohortium.data.builds import header_note
 from cohortium.data.cohort import Cohort
 from cohortium.data.extras import imported
+from cohortium.data.values import MISSING_CALL, Stored, Variants
 from cohortium.data.wording import counted, examples, repeated
 from cohortium.errors import DataFileError, DataValueError, FeatureError
 
 _ALLELES = frozenset("ACGT")
-_MISSING_CALL = 3
+_OTHER_ALLELES = "alleles other than of A, C, G and T"
+# What cyvcf2 has for a call with a missing allele.
+_UNKNOWN = 3
 _MOST_DOSAGE = 2.0
 _MOST_SAID = 120
 
@@ -30,7 +35,8 @@ def read_plink(path: Path) -> Annotated:
 
     Samples are named by their individual id, or family:individual where that is not unique;
     columns are "family", "sex" (1, 2) and "phenotype". Raises DataFileError where one of the
-    three is missing or damaged, FeatureError where variants have no alleles.
+    three is missing or damaged, FeatureError where no variant has two alleles of A, C, G and T;
+    single ones are left out, and counted in the cohort's notes, as those without a position.
     """
     bed_reader = imported("bed_reader", "plink", path.name)
     if path.suffix != ".bed":
@@ -49,8 +55,8 @@ def read_plink(path: Path) -> Annotated:
             )
     try:
         with bed_reader.open_bed(path) as bed:
-            values = bed.read(dtype="float64")
-            names, placed = _plink_names(bed, path)
+            variants = bed.read(dtype="int8").T
+            names, used, notes = _plink_names(bed, path)
             families, people = list(bed.fid), list(bed.iid)
             columns = {
                 "family": [str(each) for each in families],
@@ -64,34 +70,41 @@ def read_plink(path: Path) -> Annotated:
     samples = [str(each) for each in people]
     if repeated(samples):
         samples = [f"{one}:{other}" for one, other in zip(families, people, strict=True)]
-    notes = []
-    if unplaced := values.shape[1] - len(placed):
-        values = values[:, placed]
-        notes.append(f"{counted(unplaced, 'variant')} left out: without a position")
-    return Annotated(_cohort(path, values, samples, names, notes), columns)
+    if len(variants) > len(used):
+        variants = variants[used]
+    return Annotated(_cohort(path, variants, samples, names, notes), columns)
 
 
-def _plink_names(bed: Any, path: Path) -> tuple[list[str], list[int]]:
-    """Return the names of the variants to be used, and their places in the file."""
+def _plink_names(bed: Any, path: Path) -> tuple[list[str], list[int], list[str]]:
+    """Return the names of the variants to be used, their places in the file, and notes."""
     parts = list(zip(bed.chromosome, bed.bp_position, bed.allele_2, bed.allele_1, strict=True))
-    wrong = [
-        str(name)
-        for name, (_, _, ref, alt) in zip(bed.sid, parts, strict=True)
-        if not (_ALLELES.issuperset(ref.upper()) and _ALLELES.issuperset(alt.upper()))
+    known = [
+        place
+        for place, (_, _, ref, alt) in enumerate(parts)
+        if _ALLELES.issuperset(ref.upper()) and _ALLELES.issuperset(alt.upper())
     ]
-    if wrong:
+    if not known:
         raise FeatureError(
-            f"{path.with_suffix('.bim').name}: {counted(len(wrong), 'variant')} without two "
-            f"alleles of A, C, G and T: {examples(wrong)}.",
-            remedy="Leave them out (plink --snps-only just-acgt --mac 1), or use a set with "
-            "alleles.",
+            f"{path.with_suffix('.bim').name}: of {counted(len(parts), 'variant')} none has two "
+            f"alleles of A, C, G and T: {examples([str(name) for name in bed.sid])}.",
+            remedy="Use a set with alleles.",
         )
-    placed = [place for place, (_, position, _, _) in enumerate(parts) if position != 0]
-    if not placed:
-        # Without positions the identifiers are all there is.
-        return [str(name) for name in bed.sid], list(range(len(parts)))
-    names = [f"{c}:{p}:{ref}:{alt}".upper() for c, p, ref, alt in parts]
-    return [names[place] for place in placed], placed
+    placed = [place for place in known if parts[place][1] != 0]
+    # Without positions the identifiers are all there is.
+    used = placed or known
+    names = [
+        ":".join(map(str, parts[place])).upper() if placed else str(bed.sid[place])
+        for place in used
+    ]
+    notes = [
+        f"{counted(number, 'variant')} left out: {why}"
+        for number, why in (
+            (len(parts) - len(known), _OTHER_ALLELES),
+            (len(known) - len(used), "without a position"),
+        )
+        if number
+    ]
+    return names, used, notes
 
 
 def read_vcf(path: Path) -> Annotated:
@@ -99,16 +112,17 @@ def read_vcf(path: Path) -> Annotated:
 
     Calls are taken where there are any, one with a missing allele as missing. Variants with several
     alternative alleles, or with others than of A, C, G and T, are left out, and counted in the
-    cohort's notes. Raises DataFileError where the file can not be read, DataValueError where it has
-    neither calls nor dosages.
+    cohort's notes, which also tell what the header says of the genome build. Raises DataFileError
+    where the file can not be read, DataValueError where it has neither calls nor dosages.
     """
     cyvcf2 = imported("cyvcf2", "vcf", path.name)
     names: list[str] = []
-    rows: list[npt.NDArray[np.float64]] = []
+    rows: list[Variants] = []
     several = other = 0
     try:
         reader = cyvcf2.VCF(str(path), gts012=True, strict_gt=True)
         samples = tuple(reader.samples)
+        header = reader.raw_header
         for variant in reader:
             if len(variant.ALT) > 1:
                 several += 1
@@ -127,17 +141,30 @@ def read_vcf(path: Path) -> Annotated:
         f"{counted(number, 'variant')} left out: {why}"
         for number, why in (
             (several, "several alternative alleles (split them: bcftools norm -m-)"),
-            (other, "alleles other than of A, C, G and T"),
+            (other, _OTHER_ALLELES),
         )
         if number
     ]
-    return Annotated(_cohort(path, np.array(rows).T, samples, names, notes))
+    told = header_note(header, names)
+    return Annotated(_cohort(path, _together(rows), samples, names, notes, told))
 
 
-def _dosages(variant: Any, source: str) -> npt.NDArray[np.float64]:
+def _together(rows: list[Variants]) -> Variants:
+    """Return all variants: calls, or, where any has dosages only, all as dosages."""
+    if all(row.dtype == np.int8 for row in rows):
+        return np.array(rows, dtype=np.int8)
+    variants = np.empty((len(rows), len(rows[0])), np.float32)
+    for place, row in enumerate(rows):
+        missing = row == MISSING_CALL if row.dtype == np.int8 else np.isnan(row)
+        variants[place] = np.where(missing, np.nan, row)
+    return variants
+
+
+def _dosages(variant: Any, source: str) -> Variants:
     if "GT" in variant.FORMAT:
-        calls = variant.gt_types
-        return np.where(calls == _MISSING_CALL, np.nan, calls.astype(np.float64))
+        calls: npt.NDArray[np.int8] = variant.gt_types.astype(np.int8)
+        calls[calls == _UNKNOWN] = MISSING_CALL
+        return calls
     found = variant.format("DS") if "DS" in variant.FORMAT else None
     where = f"{source}, variant {variant.CHROM}:{variant.POS}"
     if found is None:
@@ -145,7 +172,7 @@ def _dosages(variant: Any, source: str) -> npt.NDArray[np.float64]:
             f"{where} has neither calls (GT) nor dosages (DS).",
             remedy="Use a file with genotypes of the samples.",
         )
-    dosages = np.asarray(found[:, 0], dtype=np.float64)
+    dosages = np.asarray(found[:, 0], dtype=np.float32)
     if (dosages < 0).any() or (dosages > _MOST_DOSAGE).any():
         raise DataValueError(
             f"{where} has a dosage outside 0 to 2.", remedy="Correct the file's DS."
@@ -155,17 +182,18 @@ def _dosages(variant: Any, source: str) -> npt.NDArray[np.float64]:
 
 def _cohort(
     path: Path,
-    values: npt.NDArray[np.float64],
+    variants: Variants,
     samples: Sequence[str],
     names: Sequence[str],
     notes: list[str],
+    *told: str,
 ) -> Cohort:
     """Return the cohort without variants that are there twice: which one is meant is not known."""
     twice = repeated(names)
     if twice:
         places = {place for each in twice.values() for place in each}
         kept = [place for place in range(len(names)) if place not in places]
-        values, names = values[:, kept], [names[place] for place in kept]
+        variants, names = variants[kept], [names[place] for place in kept]
         notes.append(
             f"{counted(len(places), 'variant')} left out: there more than once "
             f"({examples(list(twice))})"
@@ -177,7 +205,8 @@ def _cohort(
             f"{counted(len(names), 'variant')} to train on{left_out}.",
             remedy="Check that it was copied completely, and that it holds genotypes.",
         )
-    return Cohort(values, tuple(samples), tuple(names), source=path.name, notes=tuple(notes))
+    values = Stored(variants)
+    return Cohort(values, tuple(samples), tuple(names), source=path.name, notes=(*notes, *told))
 
 
 def _damaged(path: Path, what: str, error: Exception) -> DataFileError:

@@ -1,20 +1,21 @@
-"""From the words of a label column to classes: 1 for the positive class, 0 for the negative.
+"""From the words of a label column to classes, 1 for the positive and 0 for the negative.
 
-Every reader uses this module, whatever its format, so that a label means the same everywhere. The
-label is a column of the cohort's own table, or of a label file whose first column holds the names
-of the samples.
+Or to numbers, where they are asked for. Every reader uses this module, whatever its format, so that
+a label means the same everywhere. The label is a column of the cohort's own table, or of a label
+file whose first column holds the names of the samples.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from cohortium.data.attributes import GROUP, WEIGHT, SampleTexts, numbers_of, with_attributes
 from cohortium.data.cohort import Cohort
 from cohortium.data.table import Table, open_table
 from cohortium.data.wording import class_list, counted, examples, nearest, repeated, shown, some
@@ -31,8 +32,9 @@ class LabelRequest:
     a file it may be None where the file has one column beside the samples' names. ``positive``
     names the class coded as 1; without it, 1 is positive where the classes are 0 and 1.
     ``negative`` is needed where there are more than two classes: samples of the others are left
-    out. ``missing`` says what happens to samples without a label. Raises ParameterError where
-    these contradict one another.
+    out. ``missing`` says what happens to samples without a label. With ``numbers`` labels are
+    numbers, not classes. ``weight`` and ``group`` are further columns where the label's is. Raises
+    ParameterError where these contradict one another.
     """
 
     column: str | None = None
@@ -40,6 +42,9 @@ class LabelRequest:
     positive: str | None = None
     negative: str | None = None
     missing: MissingLabel = "error"
+    numbers: bool = False
+    weight: str | None = None
+    group: str | None = None
 
     def __post_init__(self) -> None:
         if self.missing not in ("error", "drop"):
@@ -51,6 +56,22 @@ class LabelRequest:
             raise ParameterError(
                 "A class is named, but no label.",
                 remedy="Name the label's column (label=...) or its file (label_file=...).",
+            )
+        if self.numbers and (self.positive is not None or self.negative is not None):
+            raise ParameterError(
+                "A class is named, but labels are to be numbers.",
+                remedy="Leave out positive and negative, or ask for classes.",
+            )
+        if self.further and not self.wanted:
+            raise ParameterError(
+                f"A column is named for each sample's {' and '.join(self.further)}, but no label.",
+                remedy="Name the label's column (label=...) or its file (label_file=...).",
+            )
+        columns = [self.column, *self.further.values()]
+        if len(set(columns)) < len(columns):
+            raise ParameterError(
+                f"Label, weight and group can not be one column ({shown(str(self.column))}).",
+                remedy="Name a column for each.",
             )
         if self.negative is not None and self.positive is None:
             raise ParameterError(
@@ -67,18 +88,14 @@ class LabelRequest:
         """Whether the cohort is to have labels at all."""
         return self.column is not None or self.file is not None
 
-
-@dataclass(frozen=True)
-class LabelTexts:
-    """The cells of a label column: by sample, ``""`` where missing; ``lines`` where they are."""
-
-    source: str
-    column: str
-    texts: Mapping[str, str]
-    lines: Mapping[str, int]
+    @property
+    def further(self) -> dict[str, str]:
+        """The columns of weights and groups, by what they are."""
+        named = {WEIGHT: self.weight, GROUP: self.group}
+        return {what: column for what, column in named.items() if column is not None}
 
 
-def read_label_file(request: LabelRequest) -> LabelTexts:
+def read_label_file(request: LabelRequest) -> SampleTexts:
     """Return the label column of the request's file.
 
     Raises LabelError where the column is not in the file, DataValueError where a sample has two
@@ -87,30 +104,42 @@ def read_label_file(request: LabelRequest) -> LabelTexts:
     if request.file is None:
         raise ParameterError("There is no label file.", remedy="Give label_file=...")
     table = open_table(request.file)
-    choices = table.header[1:]
+    taken = set(request.further.values())
+    choices = [name for name in table.header[1:] if name not in taken]
     if request.column is None and len(choices) > 1:
         raise LabelError(
             f"{table.source} has {len(choices)} columns that could be the label: "
             f"{examples(choices, 10)}.",
             remedy="Name one of them (label=...).",
         )
-    return label_column(table, choices[0] if request.column is None else request.column)
+    if request.column is None and not choices:
+        raise LabelError(
+            f"{table.source} has no column that could be the label.",
+            remedy="Give a file with a column of labels.",
+        )
+    return label_columns(table, choices[0] if request.column is None else request.column, request)
 
 
-def label_column(table: Table, column: str) -> LabelTexts:
-    """Return a column of ``table`` as the labels of the samples in its first column.
+def label_columns(table: Table, column: str, request: LabelRequest) -> SampleTexts:
+    """Return a column of ``table`` as the labels, with the weights and groups of the request.
 
-    Raises LabelError where the column is not there, DataValueError where a sample has two rows.
+    The samples are in the first column. Raises LabelError where a column is not there,
+    DataValueError where a sample has two rows.
     """
+    refuse_repeated_samples(table)
+    further = {what: _column(table, name) for what, name in request.further.items()}
+    return replace(_column(table, column), further=further)
+
+
+def _column(table: Table, column: str) -> SampleTexts:
     if (times := table.header[1:].count(column)) != 1:
         found = f"has {times} columns" if times else "has no column"
         remedy = nearest(column, table.header[1:]) or (
             "Rename all but one." if times else f"Its columns are {examples(table.header[1:], 10)}."
         )
         raise LabelError(f"{table.source} {found} {shown(column)}.", remedy=remedy)
-    refuse_repeated_samples(table)
     cells = table.column(table.header.index(column, 1))
-    return LabelTexts(
+    return SampleTexts(
         source=table.source,
         column=column,
         texts=dict(zip(table.names, cells, strict=True)),
@@ -139,15 +168,19 @@ def refuse_repeated_samples(table: Table) -> None:
         )
 
 
-def labelled(cohort: Cohort, labels: LabelTexts, request: LabelRequest) -> Cohort:
+def labelled(cohort: Cohort, labels: SampleTexts, request: LabelRequest) -> Cohort:
     """Return the cohort's samples that are of the two classes asked for, with their labels.
 
-    Samples that the labels do not mention count as missing a label; labels of samples that are
-    not in the cohort are not used. Raises LabelError where no sample is mentioned, where labels
-    are missing and are not to be dropped, and where there are not two classes to choose from.
+    Or all with a label, where it is a number; with their weights and groups, if asked for. Samples
+    that the labels do not mention count as missing a label; labels of samples that are not in the
+    cohort are not used. Raises LabelError where no sample is mentioned, where labels are missing
+    and are not to be dropped, where there are not two classes to choose from, where a label is no
+    number.
     """
     texts = [labels.texts.get(sample, "") for sample in cohort.samples]
     _refuse_missing(cohort, labels, texts, request)
+    if request.numbers:
+        return with_attributes(_with_numbers(cohort, labels, texts), labels.further)
     positive, negative = _two_classes(labels, texts, request)
     kept = [row for row, text in enumerate(texts) if text in (positive, negative)]
     coded = np.array([texts[row] == positive for row in kept], dtype=np.int64)
@@ -161,17 +194,34 @@ def labelled(cohort: Cohort, labels: LabelTexts, request: LabelRequest) -> Cohor
         )
         if number
     ]
-    return replace(
+    found = replace(
         cohort.take(kept),
         labels=coded,
         positive=positive,
         negative=negative,
         notes=(*cohort.notes, *notes),
     )
+    return with_attributes(found, labels.further)
+
+
+def _with_numbers(cohort: Cohort, labels: SampleTexts, texts: Sequence[str]) -> Cohort:
+    kept = cohort.take([row for row, text in enumerate(texts) if text])
+    if not kept.samples:
+        raise LabelError(
+            f"{labels.source}, column {shown(labels.column)}: every label is missing.",
+            remedy="Choose another label.",
+        )
+    left_out = texts.count("")
+    note = f"{counted(left_out, 'sample')} left out: no label {shown(labels.column)}"
+    return replace(
+        kept,
+        labels=numbers_of(labels, kept.samples),
+        notes=(*cohort.notes, *([note] if left_out else [])),
+    )
 
 
 def _refuse_missing(
-    cohort: Cohort, labels: LabelTexts, texts: Sequence[str], request: LabelRequest
+    cohort: Cohort, labels: SampleTexts, texts: Sequence[str], request: LabelRequest
 ) -> None:
     unmentioned = [sample for sample in cohort.samples if sample not in labels.texts]
     if len(unmentioned) == len(cohort.samples):
@@ -204,7 +254,7 @@ def _refuse_missing(
 
 
 def _two_classes(
-    labels: LabelTexts, texts: Sequence[str], request: LabelRequest
+    labels: SampleTexts, texts: Sequence[str], request: LabelRequest
 ) -> tuple[str, str]:
     counts = Counter(text for text in texts if text)
     where = f"{labels.source}, column {shown(labels.column)}"

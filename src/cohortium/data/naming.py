@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from cohortium.data.cohort import Cohort
+from cohortium.data.values import Turned, in_blocks
 from cohortium.data.variants import canonical_variant
 from cohortium.data.wording import counted, examples, repeated
 from cohortium.errors import DataValueError, FeatureError
@@ -85,11 +86,8 @@ def common_names(
             f"{cohort.source}: no feature has a name of its own once all are in the common form.",
             remedy="Check the names, or ask for names = 'exact' in the study's [features].",
         )
-    result = replace(
-        cohort,
-        values=cohort.values[:, kept] if twice else cohort.values,
-        features=tuple(names[place] for place in kept),
-    )
+    unique = cohort.at(kept) if twice else cohort
+    result = replace(unique, features=tuple(names[place] for place in kept))
     return result, NamingReport(
         features=len(before),
         renamed=renamed,
@@ -118,20 +116,20 @@ def _as_variants(cohort: Cohort) -> tuple[Cohort, list[str], int, int]:
         )
     known = [variant for variant in variants if variant is not None]
     turned = np.array([variant.swapped for variant in known])
-    values = cohort.values
     if turned.any():
-        dosages = values[:, turned]
-        with np.errstate(invalid="ignore"):
-            beyond = ((dosages < 0) | (dosages > _LARGEST_DOSAGE)).any(axis=0)
+        beyond = np.zeros(len(turned), bool)
+        for block, values in in_blocks(cohort.values):
+            with np.errstate(invalid="ignore"):
+                outside = ((values < 0) | (values > _LARGEST_DOSAGE)).any(axis=0)
+            beyond[block] = turned[block] & outside
         if beyond.any():
-            names = [cohort.features[place] for place in np.flatnonzero(turned)[beyond]]
+            names = [cohort.features[place] for place in np.flatnonzero(beyond)]
             raise DataValueError(
                 f"{cohort.source}: {counted(len(names), 'variant')} with values outside 0 to 2: "
                 f"{examples(names)}.",
                 remedy="Give dosages of the alternative allele, before any standardisation.",
             )
-        values = values.copy()
-        values[:, turned] = _LARGEST_DOSAGE - dosages
+        cohort = replace(cohort, values=Turned(cohort.values, turned))
     ambiguous = sum(variant.ambiguous for variant in known)
     names = [variant.name for variant in known]
-    return replace(cohort, values=values), names, int(turned.sum()), ambiguous
+    return cohort, names, int(turned.sum()), ambiguous

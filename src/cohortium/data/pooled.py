@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from cohortium.data.cohort import Cohort
 from cohortium.data.preparation import Preparation, PreparationReport, fit
+from cohortium.data.values import in_blocks
 from cohortium.data.wording import counted, examples
 from cohortium.errors import DataValueError, ParameterError
 
@@ -25,16 +26,17 @@ _LEAST_DEVIATION = 2.0**-18
 
 def check_raw_values(cohort: Cohort, value_bound: float) -> None:
     """Raise DataValueError where a value exceeds ``value_bound``, or a feature has none at all."""
-    beyond = np.abs(np.nan_to_num(cohort.values)) > value_bound
-    if beyond.any():
-        row, column = np.argwhere(beyond)[0]
-        raise DataValueError(
-            f"{cohort.source}: {counted(int(beyond.sum()), 'value')} beyond the study's "
-            f"value_bound = {value_bound:g}, the first in sample {cohort.samples[row]!r}, feature "
-            f"{cohort.features[column]!r}.",
-            remedy="Check the units, take logarithms, or agree on a larger value_bound.",
-        )
-    empty = np.isnan(cohort.values).all(axis=0)
+    empty = np.zeros(len(cohort.features), bool)
+    for block, values in in_blocks(cohort.values):
+        beyond = np.abs(np.nan_to_num(values)) > value_bound
+        if beyond.any():
+            row, column = np.argwhere(beyond)[0]
+            raise DataValueError(
+                f"{cohort.source}: a value beyond the study's value_bound = {value_bound:g}, in "
+                f"sample {cohort.samples[row]!r}, feature {cohort.features[block][column]!r}.",
+                remedy="Check the units, take logarithms, or agree on a larger value_bound.",
+            )
+        empty[block] = np.isnan(values).all(axis=0)
     if empty.any():
         names = [cohort.features[place] for place in np.flatnonzero(empty)]
         raise DataValueError(
@@ -109,7 +111,9 @@ class PooledStatistics:
         A missing value becomes the mean, so 0; so does every value of a constant feature.
         """
         flat = self.constant
-        values = (cohort.values - self.mean) / np.sqrt(np.where(flat, 1.0, self.variance))
+        values = (np.asarray(cohort.values) - self.mean) / np.sqrt(
+            np.where(flat, 1.0, self.variance)
+        )
         missing = np.isnan(values)
         values[missing] = 0.0
         values[:, flat] = 0.0

@@ -1,7 +1,8 @@
 """Preparing a cohort for training: fill in missing values, standardise, clip to a stated bound.
 
 Everything is computed from this site's own samples, so nothing has to be sent for it. The result
-has no missing value and none beyond the bound, which is what fixed-point arithmetic relies on.
+has no missing value and none beyond the bound, which is what fixed-point arithmetic relies on. It
+is made for a block of features when it is asked for: what is kept is a few numbers a feature.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cohortium.data.cohort import Cohort
+from cohortium.data.values import Array, Features, Matrix, Values, in_blocks
 from cohortium.data.wording import counted, examples, shown
 from cohortium.errors import DataValueError, ParameterError
 
@@ -107,17 +109,32 @@ class Fitted:
         Raises FeatureError where it lacks one of them.
         """
         selected = cohort.select_features(self.features)
-        bound = self.settings.clip
-        return replace(selected, values=np.clip(self._scaled(selected.values), -bound, bound))
+        return replace(selected, values=Prepared(selected.values, self))
 
-    def _scaled(self, raw: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        values = np.where(np.isnan(raw), self.fill, raw)
+    def scaled(self, raw: Array, features: Features) -> Array:
+        """Return values of these features imputed and standardised, not yet clipped."""
+        values = np.where(np.isnan(raw), self.fill[features], raw)
         if self.settings.standardise == "site":
-            flat = self.constant | self.empty
-            values -= self.centre
-            values /= np.where(flat, 1.0, self.spread)
+            flat = self.constant[features] | self.empty[features]
+            values -= self.centre[features]
+            values /= np.where(flat, 1.0, self.spread[features])
             values[:, flat] = 0.0
         return values
+
+
+class Prepared(Values):
+    """Values prepared when they are asked for: all finite, none beyond the bound."""
+
+    def __init__(self, values: Matrix, fitted: Fitted) -> None:
+        self._values = values
+        self._fitted = fitted
+        self.shape = values.shape
+
+    def made(self, features: Features) -> Array:
+        """Return the prepared values of these features."""
+        values = self._fitted.scaled(self._values[:, features], features)
+        bound = self._fitted.settings.clip
+        return np.clip(values, -bound, bound, out=values)
 
 
 def fit(cohort: Cohort, settings: Preparation) -> Fitted:
@@ -133,15 +150,21 @@ def fit(cohort: Cohort, settings: Preparation) -> Fitted:
             f"least {needed}.",
             remedy="Check which samples have a label, or use a file with more samples.",
         )
-    missing = np.isnan(cohort.values)
-    present = len(missing) - missing.sum(axis=0)
-    with np.errstate(over="ignore", invalid="ignore"):
-        fill = np.where(missing, 0.0, cohort.values).sum(axis=0) / np.maximum(present, 1)
-        values = np.where(missing, fill, cohort.values)
-        # Twice, so that the mean of the residuals corrects the rounding of the first.
-        centre = values.mean(axis=0)
-        centre += (values - centre).mean(axis=0)
-        spread = np.sqrt(((values - centre) ** 2).mean(axis=0))
+    fill, centre, spread = np.zeros((3, len(cohort.features)))
+    empty, constant = np.zeros((2, len(cohort.features)), bool)
+    for block, raw in in_blocks(cohort.values):
+        missing = np.isnan(raw)
+        present = len(missing) - missing.sum(axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            fill[block] = np.where(missing, 0.0, raw).sum(axis=0) / np.maximum(present, 1)
+            values = np.where(missing, fill[block], raw)
+            # Twice, so that the mean of the residuals corrects the rounding of the first.
+            middle = values.mean(axis=0)
+            middle += (values - middle).mean(axis=0)
+            deviation = np.sqrt(((values - middle) ** 2).mean(axis=0))
+            empty[block] = present == 0
+            constant[block] = ~empty[block] & _is_constant(len(values), middle, deviation)
+        centre[block], spread[block] = middle, deviation
     if not np.isfinite(spread).all():
         huge = [cohort.features[i] for i in np.flatnonzero(~np.isfinite(spread))]
         raise DataValueError(
@@ -149,8 +172,6 @@ def fit(cohort: Cohort, settings: Preparation) -> Fitted:
             f"prepare: {examples(huge)}.",
             remedy="Check the units, or take logarithms first.",
         )
-    empty = present == 0
-    constant = ~empty & _is_constant(values, centre, spread)
     return Fitted(settings, cohort.features, fill, centre, spread, empty, constant)
 
 
@@ -160,27 +181,26 @@ def prepare(cohort: Cohort, settings: Preparation) -> tuple[Cohort, PreparationR
     Errors: as ``fit``.
     """
     fitted = fit(cohort, settings)
-    values = fitted._scaled(cohort.values)
+    imputed = clipped = 0
+    for block, raw in in_blocks(cohort.values):
+        imputed += int(np.isnan(raw[:, ~fitted.empty[block]]).sum())
+        clipped += int((np.abs(fitted.scaled(raw, block)) > settings.clip).sum())
     report = PreparationReport(
         samples=len(cohort.samples),
         features=len(cohort.features),
-        imputed_cells=int(np.isnan(cohort.values[:, ~fitted.empty]).sum()),
+        imputed_cells=imputed,
         empty_features=_names(cohort, fitted.empty),
         constant_features=_names(cohort, fitted.constant),
-        clipped_cells=int((np.abs(values) > settings.clip).sum()),
+        clipped_cells=clipped,
     )
-    np.clip(values, -settings.clip, settings.clip, out=values)
-    return replace(cohort, values=values), report
+    return replace(cohort, values=Prepared(cohort.values, fitted)), report
 
 
 def _is_constant(
-    values: npt.NDArray[np.float64],
-    centre: npt.NDArray[np.float64],
-    spread: npt.NDArray[np.float64],
+    samples: int, centre: npt.NDArray[np.float64], spread: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.bool_]:
     # A mean of equal numbers is off by rounding, and so leaves a spread that is not quite 0: the
     # same bound as scikit-learn's StandardScaler.
-    samples = len(values)
     rounding = np.finfo(np.float64).eps
     bound = samples * rounding * spread**2 + (samples * centre * rounding) ** 2
     within: npt.NDArray[np.bool_] = spread**2 <= bound

@@ -47,6 +47,9 @@ def read_cohort(
     negative: str | None = None,
     orientation: Orientation | None = None,
     missing_label: MissingLabel = "error",
+    numbers: bool = False,
+    weight: str | None = None,
+    group: str | None = None,
 ) -> Cohort:
     """Return the cohort in a site's file.
 
@@ -57,7 +60,9 @@ def read_cohort(
     are more than two classes. ``orientation``, of plain tables, is ``"samples_in_rows"`` or
     ``"genes_in_rows"``, found from the label where it is None. Samples without a label are an
     error, or are left out where ``missing_label`` is ``"drop"``; ``Cohort.notes`` says how many.
-    Without ``label`` and ``label_file`` the cohort has no labels.
+    Without ``label`` and ``label_file`` the cohort has no labels. With ``numbers`` labels are
+    numbers. ``weight`` and ``group`` are further columns where the label's is: what each sample
+    counts in the training, and whom it is of.
 
     Raises DataFileError, DataValueError, FeatureError or LabelError where the data are wrong,
     naming file, line and column; ParameterError where the arguments are.
@@ -73,6 +78,9 @@ def read_cohort(
         positive=positive,
         negative=negative,
         missing=missing_label,
+        numbers=numbers,
+        weight=weight,
+        group=group,
     )
     found = _read_annotated(Path(path))
     if isinstance(found, Annotated):
@@ -127,14 +135,22 @@ def read_argument(
     negative: str | None = None,
     orientation: Orientation | None = None,
     missing_label: MissingLabel = "error",
+    numbers: bool = False,
+    weight: str | None = None,
+    group: str | None = None,
 ) -> Cohort:
     """Return the cohort in the file or files that a data argument names; as ``read_cohort``.
 
     Of a pair of files (``read_idash``) the classes have the names given, or "positive" and
-    "negative".
+    "negative"; it has neither numbers as labels nor weights or groups.
     """
     files = parse_data_argument(text)
     if "positive_path" in files:
+        if numbers or weight or group:
+            raise ParameterError(
+                "A pair of files has two classes, and no column of numbers, weights or groups.",
+                remedy="Give one table with a label file: FILE,labels=LABELFILE.",
+            )
         return read_idash(
             files["positive_path"],
             files["negative_path"],
@@ -149,6 +165,9 @@ def read_argument(
         negative=negative,
         orientation=orientation,
         missing_label=missing_label,
+        numbers=numbers,
+        weight=weight,
+        group=group,
     )
 
 

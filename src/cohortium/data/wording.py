@@ -48,6 +48,9 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
 
 def repeated(names: Iterable[str]) -> dict[str, list[int]]:
     """Return the names that occur more than once, each with the positions where it does."""
+    names = tuple(names)
+    if len(set(names)) == len(names):
+        return {}
     positions: dict[str, list[int]] = {}
     for position, name in enumerate(names):
         positions.setdefault(name, []).append(position)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cohortium.learn.blocks import Block, Columns, FeatureBlocks
+from cohortium.learn.checkpoints import Checkpoints, is_due
 from cohortium.learn.dual_plan import CHECK_EVERY, INTERCEPT_EXPONENT, DualPlan
 from cohortium.mpc import (
     InputRequest,
@@ -102,27 +103,40 @@ def fit_dual(
     weights: SecretTensor | None,
     plan: DualPlan,
     on_iteration: Callable[[int], None] | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Fit:
     """Return the dual coefficients; two rounds an iteration after the first, one for the logits.
 
     ``kernel`` is prepared, and holds the sample weights v already. The first residual needs no
     round: all logits are zero there. With a piecewise sigmoid an iteration takes six rounds.
-    ``on_iteration`` is told the number of iterations done.
+    ``on_iteration`` is told the number of iterations done. With ``checkpoints`` the residuals are
+    kept now and then; a run that goes on from kept ones takes a round for each of their logits
+    that are checked.
     """
     loss, schedule = plan.loss, plan.schedule
     labels = labels.lift(loss.fraction_bits - loss.label_bits)
     past = _Past(kernel, weights, plan)
     wide = labels + np.zeros((plan.samples, plan.columns))
-    past.add(_without_held_out(-wide + loss.at_zero, plan))
-    earlier = []
-    for t in range(1, plan.iterations):
+    first, earlier = 1, []
+    if checkpoints is not None and checkpoints.done:
+        first = checkpoints.done
+        for residual in checkpoints.restored(
+            first, wide.shape, loss.fraction_bits, loss.residual_bound
+        ):
+            past.add(residual)
+        past.since_kept()
+        earlier = [past.logits(*past.at(t)) for t in range(1, first) if t % CHECK_EVERY == 0]
+    else:
+        past.add(_without_held_out(-wide + loss.at_zero, plan))
+    for t in range(first, plan.iterations):
         if on_iteration is not None:
             on_iteration(t)
-        point, intercept = past.combined(schedule.points[t][:t], schedule.intercept_points[t][:t])
-        logits = past.logits(point, intercept)
+        logits = past.logits(*past.at(t))
         if t % CHECK_EVERY == 0:
             earlier.append(logits)
         past.add(_residuals(logits, wide, plan))
+        if checkpoints is not None and is_due(t + 1, plan.iterations):
+            checkpoints.keep(t + 1, past.since_kept())
     if on_iteration is not None:
         on_iteration(plan.iterations)
     dual, intercept = past.combined(schedule.final, schedule.intercept_final)
@@ -151,6 +165,7 @@ class _Past:
         self._weights = weights
         self._plan = plan
         self._residuals: list[SecretTensor] = []
+        self._kept = 0
         self._sums: list[SecretTensor] = []
 
     def add(self, residual: SecretTensor) -> None:
@@ -159,18 +174,34 @@ class _Past:
         if self._weights is None:
             self._sums.append(self._residuals[-1].sum(0).reshape(1, self._plan.columns))
 
+    def since_kept(self) -> list[SecretTensor]:
+        """Return the residuals that were added since the last call."""
+        first, self._kept = self._kept, len(self._residuals)
+        return self._residuals[first:]
+
+    def at(self, t: int) -> tuple[SecretTensor, SecretTensor]:
+        """Return the point at which iteration t takes its residual; as ``combined``."""
+        schedule = self._plan.schedule
+        return self.combined(schedule.points[t][:t], schedule.intercept_points[t][:t])
+
     def combined(
         self, coefficients: NDArray[np.float64], intercept_coefficients: NDArray[np.float64]
     ) -> tuple[SecretTensor, SecretTensor]:
-        """Return dual coefficients (n × columns), opened, and intercepts (1 × columns); a round."""
+        """Return dual coefficients (n × columns), opened, and intercepts (1 × columns); a round.
+
+        They are those of the first residuals, as many as there are coefficients.
+        """
         bits = self._plan.coefficient_bits
-        dual = weighted_sum(coefficients, self._residuals, bits)
+        residuals = self._residuals[: len(coefficients)]
+        dual = weighted_sum(coefficients, residuals, bits)
         bound = self._plan.loss.bound * 2.0**-INTERCEPT_EXPONENT
         if self._weights is None:
-            total = weighted_sum(intercept_coefficients, self._sums, bits, bound=bound)
+            total = weighted_sum(
+                intercept_coefficients, self._sums[: len(residuals)], bits, bound=bound
+            )
             prepare([dual])
         else:
-            rows = weighted_sum(intercept_coefficients, self._residuals, bits)
+            rows = weighted_sum(intercept_coefficients, residuals, bits)
             prepare([dual, rows])
             total = self._weights.T.matmul(rows, bound=bound)
         return dual, total.times_power_of_two(INTERCEPT_EXPONENT)

@@ -27,11 +27,12 @@ def save_csv(model: Model, path: Path) -> None:
 def to_keras(model: Model) -> Any:
     """Return a ``keras.Model`` from prepared values (float64, features in the model's order).
 
-    Its prediction is the probability of the positive class.
+    Its prediction is the probability of the positive class; of a linear regression the number.
     """
     keras = tensorflow().keras
     inputs = keras.Input((len(model.features),), dtype="float64", name="prepared_values")
-    dense = keras.layers.Dense(1, activation="sigmoid", dtype="float64", name="logistic")
+    activation = "linear" if model.kind == "linear" else "sigmoid"
+    dense = keras.layers.Dense(1, activation=activation, dtype="float64", name=model.kind)
     result = keras.Model(inputs, dense(inputs), name="cohortium")
     dense.set_weights([model.weights[:, None], np.array([model.intercept])])
     return result

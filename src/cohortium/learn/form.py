@@ -17,6 +17,8 @@ from cohortium.learn.primal_plan import PrimalPlan, plan_primal
 # What a round, a byte and a ring multiplication take, in seconds: links of 5 ms and 100 Mbit/s
 # between hospitals, a core's speed. Only the order of the two forms depends on it.
 _ROUND, _BYTE, _MULTIPLICATION = 5e-3, 8e-8, 2e-9
+# The primal holds all values at once, at about 100 bytes each; the dual a block of them.
+_MOST_HELD = 1 << 25
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ def cheaper(
 ) -> tuple[DualPlan | PrimalPlan, str]:
     """Return the plan of the form that costs less, of those that fit, and the prediction in words.
 
-    The dual alone has several λ, folds, weights and piecewise sigmoids. Raises
+    The dual alone has several λ, folds, weights and piecewise sigmoids, and memory that does not
+    grow with the features: where it fits, more values than 2^25 are its. Raises
     FixedPointOverflowError where neither form fits.
     """
     dual: DualPlan | None = None
@@ -84,7 +87,8 @@ def cheaper(
         cost = primal_cost(primal)
         if dual is None:
             return primal, f"primal ({cost} predicted)"
-        if cost.seconds < dual_cost(dual).seconds:
+        held = samples * features <= _MOST_HELD
+        if held and cost.seconds < dual_cost(dual).seconds:
             return primal, f"primal ({cost} predicted; dual {dual_cost(dual)})"
     if dual is None:
         raise refusal or FixedPointOverflowError("Neither form of the training fits.")
@@ -113,5 +117,11 @@ def as_primal(features: int, clip: float, parameters: DualParameters) -> PrimalP
         learning_rate=rate,
         momentum=min(0.99, ((1 - root) / (1 + root)) ** 2),
         logit_bound=parameters.logit_bound,
+        weight_bound=largest_weight(parameters.kind, parameters.logit_bound),
         sigmoid_error=parameters.sigmoid_error,
     )
+
+
+def largest_weight(kind: str, logit_bound: float) -> float:
+    """Return the bound on weights of the primal: an intercept may be as large as labels are."""
+    return 16.0 if kind == "logistic" else max(16.0, logit_bound)

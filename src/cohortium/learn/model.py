@@ -1,7 +1,8 @@
 """The revealed model: named weights, saved as plain JSON that can hold nothing executable.
 
 Format (docs/formats.md): an object with ``format`` = "cohortium-model/1", the features' names and
-weights, the intercept, the classes, and how values are prepared before they meet the weights.
+weights, the intercept, the classes or the label's name, and how values are prepared before they
+meet the weights.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ _LARGEST_FILE = 1 << 30
 class Model:
     """A linear classifier on prepared values: P(positive) = σ(x·weights + intercept).
 
+    Or, of no classes (``positive`` and ``negative`` are None), a linear regression, which predicts
+    x·weights + intercept for the label named ``label``.
+
     ``preparation`` says how a cohort's values were prepared for training (imputation,
     standardisation, clip); predictions want values prepared in the same way.
     """
@@ -33,10 +37,11 @@ class Model:
     features: tuple[str, ...]
     weights: NDArray[np.float64]
     intercept: float
-    positive: str
-    negative: str
+    positive: str | None
+    negative: str | None
     preparation: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    label: str | None = None
 
     def __post_init__(self) -> None:
         if self.weights.shape != (len(self.features),):
@@ -44,8 +49,19 @@ class Model:
                 f"{len(self.features)} features but weights of shape {self.weights.shape}.",
                 remedy="Give one weight for each feature.",
             )
+        if (self.positive is None) != (self.negative is None):
+            raise ParameterError(
+                "A model has two classes or none.", remedy="Name both classes, or neither."
+            )
+
+    @property
+    def kind(self) -> str:
+        """Return "logistic" or, of no classes, "linear"."""
+        return "linear" if self.positive is None else "logistic"
 
     def __repr__(self) -> str:
+        if self.kind == "linear":
+            return f"Model({len(self.features)} features, for {self.label or 'a number'!r})"
         return f"Model({len(self.features)} features, {self.positive!r} against {self.negative!r})"
 
     def logits(
@@ -77,13 +93,24 @@ class Model:
     def predict_probability(
         self, values: ArrayLike, features: Sequence[str] | None = None
     ) -> NDArray[np.float64]:
-        """Return the probability of the positive class for each sample."""
-        return 0.5 * (1.0 + np.tanh(0.5 * self.logits(values, features)))
+        """Return the probability of the positive class for each sample.
+
+        ParameterError for a linear regression.
+        """
+        if self.kind == "linear":
+            raise ParameterError(
+                "A linear regression has no classes, so no probability.", remedy="Use predict."
+            )
+        return probability(self.logits(values, features))
 
     def predict(
         self, values: ArrayLike, features: Sequence[str] | None = None
-    ) -> NDArray[np.int64]:
-        """Return 1 for the positive class, else 0, for each sample."""
+    ) -> NDArray[np.int64] | NDArray[np.float64]:
+        """Return 1 for the positive class, else 0, for each sample; of a linear regression the
+        label's number.
+        """
+        if self.kind == "linear":
+            return self.logits(values, features)
         return (self.logits(values, features) > 0).astype(np.int64)
 
     def to_keras(self) -> Any:
@@ -96,9 +123,8 @@ class Model:
         """Write the model as JSON."""
         document = {
             "format": FORMAT,
-            "kind": "logistic",
-            "positive": self.positive,
-            "negative": self.negative,
+            "kind": self.kind,
+            **self._what(),
             "intercept": self.intercept,
             "features": list(self.features),
             "weights": self.weights.tolist(),
@@ -106,6 +132,12 @@ class Model:
             "training": dict(self.training),
         }
         path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+    def _what(self) -> dict[str, str | None]:
+        """Return what is predicted: the classes' names, or the label's."""
+        if self.kind == "linear":
+            return {"label": self.label}
+        return {"positive": self.positive, "negative": self.negative}
 
     @staticmethod
     def load(path: Path) -> Model:
@@ -126,6 +158,11 @@ class Model:
             ) from None
 
 
+def probability(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the probability of the positive class for each logit."""
+    return 0.5 * (1.0 + np.tanh(0.5 * logits))
+
+
 def _from_document(document: dict[str, Any], path: Path) -> Model:
     if document["format"] != FORMAT:
         raise ModelFileError(
@@ -142,12 +179,18 @@ def _from_document(document: dict[str, Any], path: Path) -> Model:
         raise ValueError("weights")
     if not math.isfinite(intercept):
         raise ValueError("intercept")
+    kind = document["kind"]
+    if kind not in ("logistic", "linear"):
+        raise ValueError("kind")
+    linear = kind == "linear"
+    label = document["label"] if linear else None
     return Model(
         tuple(features),
         weights,
         intercept,
-        str(document["positive"]),
-        str(document["negative"]),
+        None if linear else str(document["positive"]),
+        None if linear else str(document["negative"]),
         dict(document["preparation"]),
         dict(document["training"]),
+        None if label is None else str(label),
     )

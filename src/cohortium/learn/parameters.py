@@ -25,9 +25,9 @@ class Interval(NamedTuple):
         """Return whether the value is in the range."""
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return False
-        if self.whole and int(value) != value:
+        if not math.isfinite(value) or (self.whole and int(value) != value):
             return False
-        return math.isfinite(value) and self.low <= value <= self.high
+        return self.low <= value <= self.high
 
 
 DUAL_RULES = {
@@ -36,9 +36,11 @@ DUAL_RULES = {
     "logit_bound": Interval(1.0, 256.0),
     "sigmoid_error": Interval(1e-6, 0.1),
     "class_weight": Interval(0.0, 1000.0),
-    "value_bound": Interval(1.0, 1024.0),
     "weight_bound": Interval(1.0, 1000.0),
 }
+# Of raw values that are standardised in secret: of larger ones a weight would be too small for its
+# unit. The study file's [preparation] has it.
+_POOLED_RULES = {"value_bound": Interval(1.0, 1024.0)}
 PRIMAL_RULES = {
     "l2": Interval(0.0, 1e9),
     "steps": Interval(1, 1_000_000, whole=True),
@@ -83,7 +85,7 @@ class DualParameters:
     def __post_init__(self) -> None:
         _check_kind(self.kind)
         if self.value_bound is not None:
-            _check(DUAL_RULES, "value_bound", self.value_bound)
+            _check(_POOLED_RULES, "value_bound", self.value_bound)
             if self.weighted:
                 raise ParameterError(
                     "Weights and standardisation by secret pooled moments are not there together.",

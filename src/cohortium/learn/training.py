@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from cohortium.learn.checkpoints import Checkpoints
 from cohortium.learn.dual import (
     Cohort,
     Fit,
@@ -43,6 +44,7 @@ def train(
     *,
     choose: str | None = None,
     minimum_count: int | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return what is revealed to this party, by name.
 
@@ -73,7 +75,7 @@ def train(
     kernel = kernel.prepare()
     enter("iterations")
     on_iteration = watcher.iteration if watcher is not None else None
-    fit = fit_dual(kernel, rows.labels, weights, plan, on_iteration)
+    fit = fit_dual(kernel, rows.labels, weights, plan, on_iteration, checkpoints)
     statements = _statements(kernel, rows, fit, plan)
     received: dict[str, NDArray[np.float64] | None] = {}
     metrics: dict[str, SecretTensor] = {}

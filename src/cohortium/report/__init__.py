@@ -1,12 +1,16 @@
-"""A finished run as a page and a model card, made from its directory alone."""
+"""Pages: of a finished run, with its model card, from its directory; of a data file's check."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cohortium.errors import ParameterError
 from cohortium.report.finished import FinishedRun, read_run
+
+if TYPE_CHECKING:
+    from cohortium.data import Cohort, DataCheck
 
 REPORT_FILE = "report.html"
 CARD_FILE = "model-card.md"
@@ -20,7 +24,8 @@ def write_reports(directories: Sequence[Path]) -> list[Path]:
     intact, finished run, ParameterError where it can not be written.
     """
     # Templates and plots are loaded only where a report is made.
-    from cohortium.report.page import page_contents, page_environment, render_page
+    from cohortium.report.page import page_contents, render_page
+    from cohortium.report.rendering import page_environment
     from cohortium.report.twin import compare_with_twin
 
     runs = [read_run(directory) for directory in directories]
@@ -52,4 +57,24 @@ def write_reports(directories: Sequence[Path]) -> list[Path]:
     return pages
 
 
-__all__ = ["CARD_FILE", "REPORT_FILE", "FinishedRun", "read_run", "write_reports"]
+def write_data_page(check: DataCheck, cohort: Cohort, path: Path) -> None:
+    """Write the page of a cohort's check; ParameterError where it can not be written."""
+    from cohortium.report.data_page import render_data_page
+
+    try:
+        path.write_text(render_data_page(check, cohort), encoding="utf-8")
+    except OSError as error:
+        raise ParameterError(
+            f"The page can not be written to {path} ({error.strerror}).",
+            remedy="Give a file name in a folder that is there, with free space.",
+        ) from error
+
+
+__all__ = [
+    "CARD_FILE",
+    "REPORT_FILE",
+    "FinishedRun",
+    "read_run",
+    "write_data_page",
+    "write_reports",
+]

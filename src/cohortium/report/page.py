@@ -7,19 +7,16 @@ come in escaped.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from importlib import resources
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
 from cohortium.learn import Model
 from cohortium.report import figures
 from cohortium.report.finished import FinishedRun
 from cohortium.report.measures import METRICS, Best, Counts, best_strength, roc
+from cohortium.report.rendering import render_html
 from cohortium.report.twin import TwinResult
 from cohortium.study import describe
 
@@ -30,31 +27,7 @@ _DRAWN_WEIGHTS = 20
 
 def render_page(run: FinishedRun, twin: TwinResult) -> str:
     """Return the page as HTML."""
-    environment = page_environment()
-    style, script = _text("report.css"), _text("report.js")
-    return environment.get_template("report.html").render(
-        **page_contents(run, twin),
-        # Ours, and the same in every page: not to be escaped.
-        style=Markup(style),  # noqa: S704
-        script=Markup(script),  # noqa: S704
-        style_digest=_csp_digest(style),
-        script_digest=_csp_digest(script),
-    )
-
-
-def page_environment() -> Environment:
-    """Return the templates' environment: HTML is escaped, a name that is not there is an error."""
-    environment = Environment(
-        loader=PackageLoader("cohortium.report"),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["size"] = _size
-    environment.filters["words"] = lambda names: ", ".join(names)
-    environment.filters["bare"] = _bare
-    return environment
+    return render_html("report.html", script="report.js", **page_contents(run, twin))
 
 
 def page_contents(run: FinishedRun, twin: TwinResult) -> dict[str, Any]:
@@ -98,11 +71,13 @@ def _validation(run: FinishedRun, best: Best | None) -> dict[str, Any] | None:
     if "calibration" in run.metrics:
         place = best.place if best is not None else 0
         counts = Counts.of(run.metrics["calibration"], place)
-        curve = roc(counts)
+        missing = counts.missing(sum(run.record["samples"].values()))
+        # Where tenths were suppressed, what is left bounds neither the curve nor the sums.
+        curve = roc(counts) if missing == 0 else None
         contents |= {
             "counts": counts,
             "place": place,
-            "missing": counts.missing(sum(run.record["samples"].values())),
+            "missing": missing,
             "calibration": Markup(figures.calibration_figure(counts)),  # noqa: S704
             "roc": curve,
             "roc_figure": Markup(figures.roc_figure(curve)) if curve else None,  # noqa: S704
@@ -165,23 +140,3 @@ def _cost(run: FinishedRun) -> dict[str, Any]:
         "seconds": seconds,
         "phases": Markup(phases),  # noqa: S704
     }
-
-
-def _text(name: str) -> str:
-    return (resources.files("cohortium.report") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _csp_digest(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
-
-
-def _size(count: int) -> str:
-    if count < 1000:
-        return f"{count} B"
-    return f"{count / 1e6:.2f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"
-
-
-def _bare(text: object) -> str:
-    """Return a text that Markdown takes as it is: other sites' names are in it."""
-    shown = "".join(char if char.isprintable() else " " for char in str(text))
-    return "".join(f"\\{char}" if char in "\\`*_{}[]<>()#+-.!|&~" else char for char in shown)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cohortium.errors import CohortiumError, PeerAbortedError, PeerLostError
-from cohortium.learn import auc, revealed_shapes
+from cohortium.learn import WeightedCohort, auc, revealed_shapes
 from cohortium.mpc.clear import EXACT, ClearProtocol
 from cohortium.mpc.dealer import Roles, start
 from cohortium.net.memory import memory_meshes
@@ -33,8 +33,10 @@ _Rows = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class TwinResult:
-    """How the two trainings differ; ``difference`` is the largest of a weight, relative to the
-    largest weight of the same λ; ``intercept`` the largest of an intercept, a logit; AUCs are on 200 other made-up samples. ``refusal`` says why there is none.
+    """How the two trainings differ, or why there is no comparison (``refusal``).
+
+    ``difference`` is the largest of a weight, relative to the largest weight of the same λ;
+    ``intercept`` the largest of an intercept; AUCs are on 200 other made-up samples.
     """
 
     samples: int
@@ -74,7 +76,10 @@ def compare_with_twin(study: Study, samples: int, features: int) -> TwinResult:
     sizes = {name: size for name, size in sizes.items() if size}
     random = np.random.default_rng(0)
     clip = study.preparation.clip
-    owned = {name: _rows(random, size, width, clip) for name, size in sizes.items()}
+    owned: dict[str, _Rows | WeightedCohort] = {
+        name: _weighted(_rows(random, size, width, clip), random, study)
+        for name, size in sizes.items()
+    }
     others = _rows(random, _TESTED, width, clip)
     try:
         plan, _ = make_plan(made_up, sizes, width)
@@ -112,8 +117,12 @@ def _rows(random: np.random.Generator, samples: int, width: int, clip: float) ->
     return np.clip(values, -clip, clip), labels
 
 
+def _weighted(rows: _Rows, random: np.random.Generator, study: Study) -> _Rows | WeightedCohort:
+    return rows if study.data.weight is None else (*rows, random.uniform(0.5, 1.0, len(rows[1])))
+
+
 def _on_shares(
-    study: Study, plan: Plan, sizes: Mapping[str, int], owned: Mapping[str, _Rows]
+    study: Study, plan: Plan, sizes: Mapping[str, int], owned: Mapping[str, _Rows | WeightedCohort]
 ) -> NDArray[np.float64]:
     """Return the weights that the study's computing parties and dealer come to, as threads here."""
     roles = Roles(study.with_role("compute"), *study.with_role("deal"))

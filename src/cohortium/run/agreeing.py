@@ -31,17 +31,20 @@ _NAMES_BYTES = 256 << 20
 class Agreed:
     """The public facts of a run: samples by owner, the common features, the classes.
 
-    ``features`` is None at a party that neither owns data nor had to be told the names;
-    ``naming`` counts what each owner did to its features' names.
+    ``positive`` and ``negative`` are None where labels are numbers. ``folds`` are the samples of
+    each owner's folds, None without cross-validation. ``features`` is None at a party that neither
+    owns data nor had to be told the names; ``naming`` counts what each owner did to its features'
+    names.
     """
 
     sizes: dict[str, int]
     features: tuple[str, ...] | None
     feature_count: int
-    positive: str
-    negative: str
+    positive: str | None
+    negative: str | None
     report: AlignmentReport | None
     naming: dict[str, dict[str, int]]
+    folds: dict[str, list[int]] | None = None
 
     def lines(self) -> list[str]:
         """Return the facts as sentences, the same at every party."""
@@ -73,8 +76,9 @@ class _Summary(BaseModel):
     samples: Annotated[int, Field(ge=1, le=1 << 40)]
     features: Annotated[int, Field(ge=1, le=1 << 40)]
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    positive: str
-    negative: str
+    positive: str | None
+    negative: str | None
+    folds: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=100)] | None = None
     renamed: Annotated[int, Field(ge=0, le=1 << 40)] = 0
     repeated: Annotated[int, Field(ge=0, le=1 << 40)] = 0
     swapped: Annotated[int, Field(ge=0, le=1 << 40)] = 0
@@ -99,17 +103,19 @@ def agree(
     mode: str,
     names_needed: bool,
     naming: NamingReport | None = None,
+    own_folds: list[int] | None = None,
+    folds: int | None = None,
 ) -> Agreed:
     """Return the public facts on which all parties agree; two messages from each owner at most.
 
     ``cohort`` is this party's own where it is a data owner, with what ``naming`` tells of its
-    names; ``mode`` is the study's, how features are aligned; ``names_needed`` says that somebody
-    without data of its own is to know the features' names. Raises FeatureError where the sites'
-    features differ and the study does not say that names may be told, or they have none in
-    common; AgreementError where their classes are named differently; FrameError where a party's
-    message is not what it should be.
+    names, and ``own_folds`` its folds' sizes, of the study's ``folds``; ``mode`` is the study's,
+    how features are aligned; ``names_needed`` says that somebody without data of its own is to know
+    the features' names. Raises FeatureError where the sites' features differ and the study does not
+    say that names may be told, or they have none in common; AgreementError where their classes are
+    named differently; FrameError where a party's message is not what it should be.
     """
-    mine = None if cohort is None else _summary(cohort, naming)
+    mine = None if cohort is None else _summary(cohort, naming, own_folds)
     sent = b"" if mine is None else mine.model_dump_json().encode()
     received = _broadcast(mesh, "cohort summary", owners, sent, _SUMMARY_BYTES)
     summaries = {name: _parse_summary(name, text, mesh) for name, text in received.items()}
@@ -119,6 +125,7 @@ def agree(
     first = summaries[owners[0]]
     _check_classes(summaries, mesh)
     sizes = {name: summary.samples for name, summary in summaries.items()}
+    divided = _folds_of(summaries, folds, mesh)
     notes = {name: summary.naming() for name, summary in summaries.items()}
     same = len({summary.digest for summary in summaries.values()}) == 1
     if not same and mode in ("same", "list"):
@@ -131,7 +138,9 @@ def agree(
         )
     if same and not names_needed:
         names = None if cohort is None else tuple(sorted(cohort.features))
-        return Agreed(sizes, names, first.features, first.positive, first.negative, None, notes)
+        return Agreed(
+            sizes, names, first.features, first.positive, first.negative, None, notes, divided
+        )
     own = b"" if cohort is None else json.dumps(list(cohort.features)).encode()
     lists = {
         name: _parse_names(name, text, summaries[name], mesh)
@@ -140,11 +149,13 @@ def agree(
     if cohort is not None:
         lists[mesh.name] = cohort.features
     common, report = common_features({name: lists[name] for name in owners}, union=mode == "union")
-    return Agreed(sizes, common, len(common), first.positive, first.negative, report, notes)
+    return Agreed(
+        sizes, common, len(common), first.positive, first.negative, report, notes, divided
+    )
 
 
-def _summary(cohort: Cohort, naming: NamingReport | None) -> _Summary:
-    if cohort.labels is None or cohort.positive is None or cohort.negative is None:
+def _summary(cohort: Cohort, naming: NamingReport | None, folds: list[int] | None) -> _Summary:
+    if cohort.labels is None:
         raise LabelError(
             f"{cohort.source} has no labels.",
             remedy="Name the label's column in [data] label, and the positive class in positive.",
@@ -155,6 +166,7 @@ def _summary(cohort: Cohort, naming: NamingReport | None) -> _Summary:
         digest=features_digest(cohort.features),
         positive=cohort.positive,
         negative=cohort.negative,
+        folds=folds,
         renamed=0 if naming is None else naming.renamed,
         repeated=0 if naming is None else len(naming.repeated),
         swapped=0 if naming is None else naming.swapped,
@@ -198,6 +210,24 @@ def _parse_names(name: str, text: bytes, summary: _Summary, mesh: Mesh) -> tuple
             party=mesh.name,
         )
     return tuple(names)
+
+
+def _folds_of(
+    summaries: dict[str, _Summary], folds: int | None, mesh: Mesh
+) -> dict[str, list[int]] | None:
+    """Return each owner's folds' sizes; FrameError where they are not what the study says."""
+    found = {}
+    for name, summary in summaries.items():
+        sizes = summary.folds
+        fits = sizes is not None and (len(sizes), sum(sizes)) == (folds, summary.samples)
+        if not fits if folds is not None else sizes is not None:
+            raise FrameError(
+                f"{name} sent sizes of folds that do not fit the study or its own summary.",
+                remedy="Check that all sites run the same version.",
+                party=mesh.name,
+            )
+        found[name] = sizes or []
+    return found if folds is not None else None
 
 
 def _check_classes(summaries: dict[str, _Summary], mesh: Mesh) -> None:

@@ -82,7 +82,7 @@ to = ["{HOSPITALS[0]}", "{HOSPITALS[1]}"]
 [[reveal]]
 what = "calibration"
 to = ["{HOSPITALS[0]}", "{HOSPITALS[1]}"]
-minimum_count = 2
+# These data are public. A study of patients states a minimum_count.
 """
 
 
@@ -138,7 +138,7 @@ def _compare(
 
     def prepared(cohorts: dict[str, Cohort]) -> dict[str, NDArray[np.float64]]:
         return {
-            name: fitted[name].apply(cohort).select_features(secure.features).values
+            name: fitted[name].apply(cohort).select_features(secure.features).values[:, :]
             for name, cohort in cohorts.items()
         }
 
@@ -227,7 +227,7 @@ def _scikit_learn(
 
 def labels_of(cohort: Cohort) -> NDArray[np.int64]:
     """Return the labels of a cohort that has them."""
-    return np.zeros(0, np.int64) if cohort.labels is None else cohort.labels
+    return np.zeros(0, np.int64) if cohort.labels is None else cohort.labels.astype(np.int64)
 
 
 def _bundled(name: str) -> Cohort:
@@ -249,7 +249,7 @@ def _write(cohort: Cohort, path: Path) -> Path:
     with gzip.open(path, "wt", encoding="utf-8", compresslevel=1) as out:
         out.write(",".join(["sample", LABEL, *cohort.features]) + "\n")
         for sample, label, row in zip(
-            cohort.samples, labels_of(cohort), cohort.values, strict=True
+            cohort.samples, labels_of(cohort), cohort.values[:, :], strict=True
         ):
             out.write(",".join([sample, names[label], *(f"{value:.2f}" for value in row)]) + "\n")
     return path

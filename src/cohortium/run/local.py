@@ -171,8 +171,7 @@ def _localised(
                 }
             )
         )
-    timing = study.study.study.model_copy(update={"connect_timeout": 60.0})
-    local = study.study.model_copy(update={"party": parties, "study": timing})
+    local = study.study.model_copy(update={"party": parties})
     return to_toml(local), "\n".join(signatures)
 
 

@@ -22,7 +22,7 @@ from cohortium.errors import (
     StudyError,
 )
 from cohortium.learn import Cohort as TrainingRows
-from cohortium.learn import revealed_shapes
+from cohortium.learn import WeightedCohort, revealed_shapes
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
 from cohortium.net import (
@@ -36,6 +36,7 @@ from cohortium.net import (
 from cohortium.ring import Engine, NumpyEngine, TensorFlowEngine
 from cohortium.run.agreeing import Agreed, agree
 from cohortium.run.audit import AuditLog
+from cohortium.run.checkpoints import CheckpointStore
 from cohortium.run.clocks import check_clocks
 from cohortium.run.consent import check_own, collect
 from cohortium.run.planning import Plan, make_plan, run_training
@@ -122,11 +123,14 @@ def _run(
     certificates = {peer.name: peer.certificate_pem for peer in peers}
     timeline = Timeline(tell, study.model.iterations)
     timeline.phase("prepare")
-    cohort, naming = prepare_site(study, setup.name, setup.cohort, tell)
+    cohort, naming, folds = prepare_site(study, setup.name, setup.cohort, tell)
+    kept = None
+    if not setup.simulated and setup.engine == "numpy":
+        kept = CheckpointStore(setup.output, setup.study.digest, runs, cohort, tell)
     if setup.cohort is not None and setup.policy is not None:
         setup.policy.check_data(study, setup.cohort)
-        if setup.register is not None:
-            setup.policy.check_runs(setup.cohort, setup.register)
+    if kept is None or not kept.begun:
+        _check_runs(setup)
     timeline.phase("connect")
     mesh = connect(
         setup.identity,
@@ -154,10 +158,12 @@ def _run(
             mode=study.features.mode,
             names_needed=not set(receivers) <= set(owners),
             naming=naming,
+            own_folds=folds,
+            folds=study.validation.folds if study.validation is not None else None,
         )
         for line in agreed.lines():
             tell({"event": "note", "text": line, "public": True})
-        plan, form = make_plan(study, agreed.sizes, agreed.feature_count)
+        plan, form = make_plan(study, agreed.sizes, agreed.feature_count, agreed.folds)
         tell({"event": "note", "text": f"Form of the training: {form}.", "public": True})
         choose = study.validation.choose if study.validation is not None else None
         ledger.fix_shapes(revealed_shapes(plan, list(ledger.allowed), choose=choose))
@@ -165,13 +171,30 @@ def _run(
             tell({"event": "note", "text": line, "public": True})
         log.add("agreed", samples=agreed.sizes, features=agreed.feature_count)
         log.add("to be revealed", list=[entry.facts() for entry in ledger.entries])
+        if kept is not None:
+            again = kept.begun
+            kept.agree(mesh, study.with_role("compute"), owners)
+            if kept.done:
+                log.add("resumed", iteration=kept.done)
+            elif again:
+                _check_runs(setup)
         log.checkpoint("before sharing", mesh, setup.identity, certificates)
-        if setup.cohort is not None and setup.register is not None:
+        # A run that goes on is the same use of the rows.
+        if setup.cohort is not None and setup.register is not None and not (kept and kept.done):
             setup.register.add(setup.cohort, setup.study.digest)
         roles = Roles(study.with_role("compute"), *study.with_role("deal"))
         protocol = start(mesh, roles, ledger, engine)
         timeline.counters = protocol.counters
-        received = _train(setup, protocol, engine, plan, agreed, cohort, ledger, timeline, tell)
+        if kept is not None:
+            kept.start(protocol)
+        try:
+            received = _train(
+                setup, protocol, engine, plan, agreed, cohort, ledger, timeline, tell, kept
+            )
+        except CohortiumError as error:
+            if kept is not None:
+                kept.stopped(error)
+            raise
         for name, values in received.items():
             ledger.note_received(name, values)
         timeline.finish()
@@ -195,9 +218,17 @@ def _run(
         log.add("written", files=file_digests(setup.output, paths))
         _part(mesh, roles.computing, study.study.deadline)
         log.checkpoint("finished", mesh, setup.identity, certificates)
+        if kept is not None:
+            kept.remove()
         mesh.close(deadline=study.study.deadline)
     tell({"event": "done", "models": [str(path) for path in paths]})
     return paths
+
+
+def _check_runs(setup: PartySetup) -> None:
+    """Raise PolicyError where this site's rows were in as many runs as it allows."""
+    if setup.cohort is not None and setup.policy is not None and setup.register is not None:
+        setup.policy.check_runs(setup.cohort, setup.register)
 
 
 def _part(mesh: Mesh, computing: tuple[str, ...], deadline: float) -> None:
@@ -275,6 +306,7 @@ def _train(
     ledger: DisclosureLedger,
     timeline: Timeline,
     tell: Callable[[Event], None],
+    kept: CheckpointStore | None,
 ) -> dict[str, NDArray[np.float64]]:
     study, aligned = setup.study.study, None
     if cohort is not None and agreed.features is not None:
@@ -288,10 +320,14 @@ def _train(
     received = prepare_together(
         protocol, engine, study, agreed, setup.name, aligned, ledger.allowed, watcher
     )
-    owned: dict[str, TrainingRows] = {}
+    owned: dict[str, TrainingRows | WeightedCohort] = {}
     if aligned is not None and aligned.labels is not None:
-        owned[setup.name] = (prepare_by_all(study, aligned, received, tell), aligned.labels)
+        values = prepare_by_all(study, aligned, received, tell)
+        labels, weights = aligned.labels, aligned.weights
+        owned[setup.name] = (values, labels) if weights is None else (values, labels, weights)
     results: dict[str, NDArray[np.float64]] = engine.run(
-        lambda: run_training(protocol, study, plan, agreed.sizes, owned, ledger.allowed, watcher)
+        lambda: run_training(
+            protocol, study, plan, agreed.sizes, owned, ledger.allowed, watcher, kept
+        )
     )
     return received | results

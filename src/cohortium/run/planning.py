@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from cohortium.data import fold_assignment
+from cohortium.data import assignment_of, fold_assignment
 from cohortium.learn import (
     FEATURE_STATISTICS,
     Cohort,
@@ -17,12 +17,14 @@ from cohortium.learn import (
     PrimalParameters,
     PrimalPlan,
     Watcher,
+    WeightedCohort,
     plan_dual,
     plan_primal,
     train,
     train_primal,
 )
-from cohortium.learn.form import as_primal, cheaper, dual_cost, primal_cost
+from cohortium.learn.checkpoints import Checkpoints
+from cohortium.learn.form import as_primal, cheaper, dual_cost, largest_weight, primal_cost
 from cohortium.mpc import Protocol
 from cohortium.study import Study
 
@@ -34,23 +36,31 @@ def dual_parameters(study: Study) -> DualParameters:
     model = study.model
     weight = model.class_weight
     return DualParameters(
+        kind=model.kind,
         l2=tuple(model.l2),
         iterations=model.iterations,
         logit_bound=model.logit_bound,
         sigmoid=model.sigmoid,
         sigmoid_error=model.sigmoid_error,
         class_weight=(weight[0], weight[1]) if isinstance(weight, list) else weight,
+        sample_weights=study.data.weight is not None,
         weight_bound=model.weight_bound,
         standardised=study.preparation.standardise != "none",
         value_bound=study.preparation.value_bound if study.secretly_pooled else None,
     )
 
 
-def make_plan(study: Study, sizes: Mapping[str, int], features: int) -> tuple[Plan, str]:
+def make_plan(
+    study: Study,
+    sizes: Mapping[str, int],
+    features: int,
+    fold_sizes: Mapping[str, Sequence[int]] | None = None,
+) -> tuple[Plan, str]:
     """Return the plan of the study's training, and which form it has and why.
 
-    Everybody comes to the same from the study and the agreed sizes. Raises
-    FixedPointOverflowError where it does not fit.
+    ``fold_sizes`` are each owner's; without, folds are as large as those of no groups. Everybody
+    comes to the same from the study and the agreed sizes. Raises FixedPointOverflowError where it
+    does not fit.
     """
     samples, clip, model = sum(sizes.values()), study.preparation.clip, study.model
     if model.batch or model.learning_rate or model.momentum:
@@ -59,6 +69,8 @@ def make_plan(study: Study, sizes: Mapping[str, int], features: int) -> tuple[Pl
     folds = None
     if study.validation is not None:
         folds = fold_assignment(list(sizes.values()), study.validation.folds)
+        if fold_sizes is not None:
+            folds = assignment_of([fold_sizes[name] for name in sizes])
     parameters = dual_parameters(study)
     if model.form == "primal":
         plan = plan_primal(samples, features, clip, as_primal(features, clip, parameters))
@@ -73,14 +85,17 @@ def make_plan(study: Study, sizes: Mapping[str, int], features: int) -> tuple[Pl
 def _stepwise(study: Study, samples: int, features: int) -> PrimalParameters:
     model = study.model
     # Where no learning rate is given: 1/L for standardised features, as in the dual.
-    rate = model.learning_rate or min(1.0, 4.0 / (features + 1.0))
+    curvature = 0.25 if model.kind == "logistic" else 1.0
+    rate = model.learning_rate or min(1.0, 1.0 / (curvature * (features + 1.0)))
     return PrimalParameters(
+        kind=model.kind,
         l2=model.l2[0],
         steps=model.iterations,
         batch=None if model.batch is None else min(model.batch, samples),
         learning_rate=rate,
         momentum=model.momentum or 0.0,
         logit_bound=model.logit_bound,
+        weight_bound=largest_weight(model.kind, model.logit_bound),
         sigmoid_error=model.sigmoid_error,
     )
 
@@ -90,17 +105,20 @@ def run_training(
     study: Study,
     plan: Plan,
     sizes: Mapping[str, int],
-    owned: Mapping[str, Cohort],
+    owned: Mapping[str, Cohort | WeightedCohort],
     disclosures: Mapping[str, Sequence[str]],
     watcher: Watcher | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return what the training reveals to this party, by name.
 
-    What the sites prepare together is revealed before it (``together.run_preparation``).
+    ``owned`` has weights where the study's samples have; such a study is trained in the dual. What
+    the sites prepare together is revealed before it (``together.run_preparation``).
     """
     disclosures = {name: to for name, to in disclosures.items() if name != FEATURE_STATISTICS}
     if isinstance(plan, PrimalPlan):
-        return train_primal(protocol, plan, sizes, owned, disclosures, watcher)
+        rows = {name: (own[0], own[1]) for name, own in owned.items()}
+        return train_primal(protocol, plan, sizes, rows, disclosures, watcher, checkpoints)
     return train(
         protocol,
         plan,
@@ -110,4 +128,5 @@ def run_training(
         watcher,
         choose=study.validation.choose if study.validation is not None else None,
         minimum_count=study.minimum_counts.get("calibration"),
+        checkpoints=checkpoints,
     )

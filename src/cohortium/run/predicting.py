@@ -21,9 +21,11 @@ from cohortium.data import (
     read_argument,
     with_features,
 )
+from cohortium.data.values import Matrix, in_blocks
 from cohortium.data.wording import counted, examples
 from cohortium.errors import CohortiumError, FeatureError, ModelFileError, ParameterError
 from cohortium.learn import Model
+from cohortium.learn.model import probability
 
 # Of fewer samples means and spreads tell more of the samples than of the laboratory.
 _FEW_SAMPLES = 20
@@ -33,31 +35,46 @@ _MANY_CLIPPED = 1e-3
 
 @dataclass(frozen=True)
 class Predictions:
-    """The probability of the positive class for each sample, and what to be wary of."""
+    """What is predicted for each sample, and what to be wary of.
+
+    ``values`` are probabilities of the positive class; of a linear regression, which has no
+    classes, the numbers of the label.
+    """
 
     samples: tuple[str, ...]
-    probabilities: NDArray[np.float64]
-    positive: str
-    negative: str
+    values: NDArray[np.float64]
+    positive: str | None
+    negative: str | None
     warnings: tuple[str, ...]
+    label: str | None = None
 
     def as_csv(self) -> str:
-        """Return the lines sample, probability of the positive class, class (at 0.5)."""
+        """Return the lines sample, probability of the positive class, class (at 0.5).
+
+        Of a linear regression: sample, number.
+        """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
+        if self.positive is None:
+            writer.writerow(["sample", f"predicted {self.label or 'number'}"])
+            writer.writerows(
+                [sample, f"{value:.6g}"]
+                for sample, value in zip(self.samples, self.values, strict=True)
+            )
+            return text.getvalue()
         writer.writerow(["sample", f"probability of {self.positive}", "class"])
-        for sample, probability in zip(self.samples, self.probabilities, strict=True):
-            name = self.positive if probability > 0.5 else self.negative
-            writer.writerow([sample, f"{probability:.6f}", name])
+        for sample, chance in zip(self.samples, self.values, strict=True):
+            name = self.positive if chance > 0.5 else self.negative
+            writer.writerow([sample, f"{chance:.6f}", name])
         return text.getvalue()
 
 
 def read_for(model: Model, argument: str, *, label: str | None = None) -> Cohort:
     """Return the cohort that a data argument names.
 
-    ``label`` is a column with the true classes: it is no feature, and samples of neither class of
-    the model are left out. Whether a plain table has samples or genes in rows is found by the
-    model's features. Errors: as ``read_argument``.
+    ``label`` is a column with the true classes or numbers: it is no feature, and samples of neither
+    class of the model are left out. Whether a plain table has samples or genes in rows is found by
+    the model's features. Errors: as ``read_argument``.
     """
     if label is not None:
         return read_argument(
@@ -66,6 +83,7 @@ def read_for(model: Model, argument: str, *, label: str | None = None) -> Cohort
             positive=model.positive,
             negative=model.negative,
             missing_label="drop",
+            numbers=model.kind == "linear",
         )
     try:
         return read_argument(argument)
@@ -85,11 +103,28 @@ def read_for(model: Model, argument: str, *, label: str | None = None) -> Cohort
 
 
 def predict(model: Model, cohort: Cohort) -> Predictions:
-    """Return the predictions for a cohort, prepared as the training's rows were.
+    """Return the predictions for a cohort, prepared as by ``made_ready``; errors as there."""
+    ready, warnings = made_ready(model, cohort)
+    logits = np.full(len(cohort.samples), model.intercept)
+    for block, values in in_blocks(ready):
+        logits += values @ model.weights[block]
+    return Predictions(
+        cohort.samples,
+        logits if model.kind == "linear" else probability(logits),
+        model.positive,
+        model.negative,
+        warnings,
+        model.label,
+    )
 
-    By pooled means and variances where the model holds such, else by this cohort's own. A feature
-    that the cohort lacks counts as its mean, with a warning. Raises FeatureError where it lacks
-    more than half, ModelFileError where the model does not say how to prepare.
+
+def made_ready(model: Model, cohort: Cohort) -> tuple[Matrix, tuple[str, ...]]:
+    """Return a cohort's values, samples × the model's features, and what to be wary of.
+
+    They are prepared as the training's were: by pooled means and variances where the model holds
+    such, else by the cohort's own. A feature that the cohort lacks counts as its mean, with a
+    warning. Raises FeatureError where it lacks more than half, ModelFileError where the model does
+    not say how to prepare.
     """
     try:
         settings = dict(model.preparation)
@@ -102,7 +137,8 @@ def predict(model: Model, cohort: Cohort) -> Predictions:
             remedy="Give a model.json that a run of this version has written.",
         ) from None
     named, _ = common_names(cohort, form, aliases)
-    known = [name for name in model.features if name in set(named.features)]
+    there = set(named.features)
+    known = [name for name in model.features if name in there]
     lacking = sorted(set(model.features) - set(known))
     if 2 * len(lacking) > len(model.features) or (lacking and standardise == "none"):
         raise FeatureError(
@@ -112,6 +148,7 @@ def predict(model: Model, cohort: Cohort) -> Predictions:
         )
     ready, report = prepare_rows(named.select_features(known))
     values = with_features(ready, model.features).values
+    cells = len(cohort.samples) * len(model.features)
     warnings = list(cohort.notes)
     if lacking:
         warnings.append(
@@ -123,18 +160,12 @@ def predict(model: Model, cohort: Cohort) -> Predictions:
             f"Values are standardised by these {counted(len(cohort.samples), 'sample')} alone: of "
             "so few the means and spreads are uncertain, and so are the predictions."
         )
-    if report.clipped_cells > _MANY_CLIPPED * values.size:
+    if report.clipped_cells > _MANY_CLIPPED * cells:
         warnings.append(
-            f"{report.clipped_cells / values.size:.1%} of the values lie beyond the bound of "
+            f"{report.clipped_cells / cells:.1%} of the values lie beyond the bound of "
             f"{clip:g}: they are unlike the training's (other units, no logarithm?)."
         )
-    return Predictions(
-        cohort.samples,
-        model.predict_probability(values),
-        model.positive,
-        model.negative,
-        tuple(warnings),
-    )
+    return values, tuple(warnings)
 
 
 def _preparing(

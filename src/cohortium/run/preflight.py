@@ -138,7 +138,7 @@ def _own_rows(
     try:
         cohort = read_site_data(data, study)
         middle = time.perf_counter()
-        prepared, _ = prepare_site(study, found.party, cohort, lambda _event: None)
+        prepared = prepare_site(study, found.party, cohort, lambda _event: None).cohort
     except CohortiumError as error:
         found.problems.append(f"{error.what} {error.remedy}")
         return _OwnRows(None, {})

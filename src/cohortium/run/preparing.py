@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
 
 from cohortium.data import (
     Cohort,
@@ -14,6 +17,8 @@ from cohortium.data import (
     prepare,
     read_argument,
 )
+from cohortium.data.cohort import Labels
+from cohortium.data.wording import counted
 from cohortium.errors import LabelError, StudyError
 from cohortium.run.timeline import Event
 from cohortium.study import Study
@@ -21,7 +26,7 @@ from cohortium.study import Study
 
 def read_site_data(argument: str, study: Study) -> Cohort:
     """Return the cohort in the file or files that a ``--data`` argument names."""
-    return read_argument(argument, **study.data.model_dump())
+    return read_argument(argument, **study.reading)
 
 
 def preparation_of(study: Study) -> Preparation:
@@ -51,14 +56,26 @@ def prepare_alone(study: Study, cohort: Cohort) -> tuple[Cohort, list[str]]:
     return prepared, report.lines()
 
 
+class Site(NamedTuple):
+    """A site's prepared cohort, what was done to its features' names, and its folds' sizes.
+
+    None each of a party without data; no sizes without cross-validation.
+    """
+
+    cohort: Cohort | None = None
+    naming: NamingReport | None = None
+    folds: list[int] | None = None
+
+
 def prepare_site(
     study: Study, name: str, cohort: Cohort | None, tell: Callable[[Event], None]
-) -> tuple[Cohort | None, NamingReport | None]:
-    """Return party ``name``'s prepared cohort, and what was done to its features' names.
+) -> Site:
+    """Return party ``name``'s prepared cohort, and what all are told of it.
 
     All errors about its data come before it connects: their texts may quote the data, so they must
     not reach the other parties. StudyError where data and the party's roles do not fit, LabelError
-    where there are no labels, and what ``common_names``, ``prepare`` and ``by_fold`` raise.
+    where there are no labels, or a label or a weight is beyond the study's bound, and what
+    ``common_names``, ``prepare`` and ``by_fold`` raise.
     """
     owns = name in study.with_role("data")
     if not owns:
@@ -67,7 +84,7 @@ def prepare_site(
                 f"{name!r} does not have the role 'data', but data were given for it.",
                 remedy="Leave the data out, or change the study at every site.",
             )
-        return None, None
+        return Site()
     if cohort is None:
         raise StudyError(
             f"{name!r} has the role 'data', but no data were given.",
@@ -79,6 +96,7 @@ def prepare_site(
             remedy="Name the label's column in the study file ([data] label), or give a label "
             "file: --data FILE,labels=LABELFILE.",
         )
+    _check_bounds(study, cohort)
     named, naming = common_names(cohort, study.features.names, study.features.aliases)
     if study.features.list is not None:
         named = named.select_features(study.features.list)
@@ -86,5 +104,27 @@ def prepare_site(
     for line in (*prepared.notes, *naming.lines(), *done):
         tell({"event": "note", "text": line})
     if study.validation is not None:
-        prepared = by_fold(prepared, study.validation.folds)
-    return prepared, naming
+        prepared, folds = by_fold(prepared, study.validation.folds)
+        return Site(prepared, naming, folds)
+    return Site(prepared, naming)
+
+
+def _check_bounds(study: Study, cohort: Cohort) -> None:
+    """Raise LabelError where a number that the site brings exceeds what the study states."""
+    model = study.model
+    checked: list[tuple[str, str, float, Labels | None]] = [
+        ("weight", "model.weight_bound", model.weight_bound, cohort.weights)
+    ]
+    if cohort.numeric:
+        checked.append(("label", "model.logit_bound", model.logit_bound, cohort.labels))
+    for what, key, bound, values in checked:
+        if values is None or not (beyond := np.flatnonzero(np.abs(values) > bound)).size:
+            continue
+        largest = float(np.abs(values).max())
+        raise LabelError(
+            f"{cohort.source}: the {what} of {counted(len(beyond), 'sample')} exceeds the study's "
+            f"{key} = {bound:g}, of {cohort.samples[beyond[0]]!r} for one; the largest is "
+            f"{largest:g}.",
+            remedy=f"State a larger {key.removeprefix('model.')} in the study file, or give the "
+            f"{what}s in a larger unit at every site.",
+        )

@@ -8,8 +8,6 @@ often as in the run. So the forecast knows these machines, these links, and this
 from __future__ import annotations
 
 import json
-import resource
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,8 +18,10 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cohortium.data import Cohort
+from cohortium.data.values import Array, Features, Values
 from cohortium.errors import FrameError
-from cohortium.learn import revealed_shapes
+from cohortium.learn import Cohort as TrainingRows
+from cohortium.learn import WeightedCohort, revealed_shapes
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
 from cohortium.net import Mesh
@@ -36,12 +36,15 @@ from cohortium.run.forecast import (
     before_meeting,
     of_all_parties,
 )
+from cohortium.run.memory import peak_memory
 from cohortium.run.planning import make_plan, run_training
 from cohortium.run.together import run_preparation
 from cohortium.study import DisclosureLedger, Study
 
 _MOST_ITERATIONS = 200
 _MESSAGE_BYTES = 64 << 10
+# Made-up features that differ from each other.
+_DIFFERENT = 4096
 # A weight in model.json with its feature's name; the study, the record and the log of a run.
 _BYTES_A_WEIGHT, _OTHER_BYTES = 42, 64 << 10
 
@@ -173,9 +176,11 @@ def rehearse(
     engine = NumpyEngine()
     protocol = start(mesh, roles, ledger, engine)
     meter = _Meter(mesh, protocol, few)
-    owned = {mesh.name: _made_up_rows(samples[mesh.name], features)} if mesh.name in samples else {}
+    owned = {}
     zeros = np.zeros(features)
     moments = {mesh.name: (zeros, zeros)} if mesh.name in samples else {}
+    if mesh.name in samples:
+        owned[mesh.name] = _training_rows(study, samples[mesh.name], features)
     engine.run(
         lambda: run_preparation(protocol, study, samples, features, moments, ledger.allowed, meter)
     )
@@ -196,7 +201,7 @@ def rehearse(
         iterations=iterations,
         phases={**ready, **phases},
         links=links,
-        memory=_peak_memory(),
+        memory=peak_memory(),
         disk=_BYTES_A_WEIGHT * features * models + _OTHER_BYTES,
     )
 
@@ -215,13 +220,34 @@ def made_up_cohort(size: StatedSize) -> Cohort:
     )
 
 
-def _made_up_rows(
-    samples: int, features: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+class _MadeUp(Values):
+    """Random numbers; where there are many features they come again."""
+
+    def __init__(self, samples: int, features: int) -> None:
+        self.shape = (samples, features)
+        different = min(features, _DIFFERENT)
+        # Small, so that no logit exceeds a stated bound; what they are changes no cost.
+        numbers = np.random.default_rng(0).standard_normal((samples, different))
+        self._numbers = np.clip(numbers, -1.0, 1.0, out=numbers)
+
+    def made(self, features: Features) -> Array:
+        places = np.arange(self.shape[1])[features]
+        return self._numbers[:, places % self._numbers.shape[1]]
+
+
+def _made_up_rows(samples: int, features: int) -> tuple[Values, npt.NDArray[np.int64]]:
     """Return rows and labels that tell nothing of anybody."""
-    values = np.random.default_rng(0).standard_normal((samples, features))
-    # Small, so that no logit exceeds a stated bound; what they are changes no cost.
-    return np.clip(values, -1.0, 1.0, out=values), np.arange(samples, dtype=np.int64) % 2
+    return _MadeUp(samples, features), np.arange(samples, dtype=np.int64) % 2
+
+
+def _training_rows(study: Study, samples: int, features: int) -> TrainingRows | WeightedCohort:
+    """Return what an owner brings to a training of the study, made up."""
+    values, labels = _made_up_rows(samples, features)
+    # Numbers that vary enough for R², and as far from the bound as can be.
+    targets = labels if study.model.kind == "logistic" else labels / 2
+    if study.data.weight is None:
+        return values, targets
+    return values, targets, np.ones(samples)
 
 
 def _exchange_taken(mesh: Mesh, own: _Taken) -> dict[str, _Taken]:
@@ -233,12 +259,6 @@ def _exchange_taken(mesh: Mesh, own: _Taken) -> dict[str, _Taken]:
     )
     taken = {name: _parsed(_Taken, name, text, mesh) for name, text in received.items()}
     return {name: own if name == mesh.name else taken[name] for name in mesh.parties}
-
-
-def _peak_memory() -> int:
-    """Return the most memory that this process has held, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _parsed(model: type[_Message], name: str, text: bytes, mesh: Mesh) -> _Message:

@@ -21,6 +21,7 @@ from cohortium.mpc import Protocol
 from cohortium.net import Mesh
 from cohortium.run.agreeing import Agreed
 from cohortium.run.audit import AUDIT_FILE
+from cohortium.run.memory import peak_memory
 from cohortium.run.planning import Plan
 from cohortium.run.preparing import preparation_of
 from cohortium.run.timeline import Timeline
@@ -140,6 +141,7 @@ def _write_models(output: Path, results: Results) -> list[Path]:
             float(weights[-1, column]),
             agreed.positive,
             agreed.negative,
+            label=study.data.label if agreed.positive is None else None,
             preparation={
                 **preparation,
                 "names": study.features.names,
@@ -212,6 +214,7 @@ def _record(results: Results) -> dict[str, Any]:
         "form": results.form,
         "plan": results.plan.lines(),
         "seconds": {name: round(value, 4) for name, value in results.timeline.seconds.items()},
+        "peak_memory": peak_memory(),
         "rounds": counters.rounds,
         "gates": {
             name: {"calls": gate.calls, "rounds": gate.rounds, "bytes_sent": gate.bytes_sent}

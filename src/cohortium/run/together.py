@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cohortium.data import Cohort, PooledStatistics, site_moments
+from cohortium.data.values import Matrix
 from cohortium.learn import FEATURE_STATISTICS, Moments, Watcher, pooled_moments
 from cohortium.mpc import Protocol
 from cohortium.ring import Engine
@@ -83,7 +84,7 @@ def prepare_by_all(
     aligned: Cohort,
     received: Mapping[str, NDArray[np.float64]],
     tell: Callable[[Event], None],
-) -> NDArray[np.float64]:
+) -> Matrix:
     """Return a site's values, prepared by what was revealed to it; as they are if nothing was."""
     statistics = statistics_of(study, aligned.features, received)
     if statistics is None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cohortium.data import DataCheck
+from cohortium.data import DataCheck, builds_in_words
+from cohortium.data.wording import counted
 from cohortium.run.forecast import READ, Forecast
 from cohortium.run.preflight import Preflight
 from cohortium.run.verifying import Verdict
@@ -95,12 +96,22 @@ def show_data_check(console: Console, found: DataCheck) -> None:
         ("file", found.source),
         ("samples", f"{found.samples:,}"),
         ("features", f"{found.features:,}"),
-        ("classes", classes or "no label was asked for"),
+        ("classes", classes or "no label was asked for")
+        if not found.labels
+        else ("labels", _numbers(found.labels)),
         ("missing", f"{found.missing:,} values, in {found.incomplete_features:,} features"),
         ("values", ranges),
     ]
+    if found.weights:
+        facts.append(("weights", _numbers(found.weights)))
+    if found.groups:
+        facts.append(
+            ("groups", f"{found.groups:,}, the largest of {counted(found.largest_group, 'sample')}")
+        )
     if found.variants:
-        facts.append(("variants", f"{found.variants:,}"))
+        facts.append(("variants", f"{found.rare_variants:,} rarer than 1 %"))
+        if builds := builds_in_words(found):
+            facts.append(("build", builds))
     for what, told in facts:
         console.print(f"{what:<10}{told}", markup=False, highlight=False, soft_wrap=True)
     for note in found.notes:
@@ -109,6 +120,13 @@ def show_data_check(console: Console, found: DataCheck) -> None:
         console.print(Text.assemble(("warning   ", "yellow"), line), soft_wrap=True)
     if not found.warnings:
         console.print("Nothing odd was found.")
+
+
+def _numbers(found: Mapping[str, float]) -> str:
+    return (
+        f"{found['smallest']:g} to {found['largest']:g}, mean {found['mean']:.4g}, variance "
+        f"{found['variance']:.4g}"
+    )
 
 
 def show_verdict(console: Console, verdict: Verdict) -> None:

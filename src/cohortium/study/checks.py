@@ -19,6 +19,8 @@ _COUNTS = ("calibration",)
 _LARGEST_SECRETLY_POOLED = 1024.0
 # What is revealed without a cross-validation.
 _UNVALIDATED = ("model", "feature_statistics")
+# And that which is of labels that are numbers.
+_OF_NUMBERS = ("r2", "mse")
 
 
 class _Complaints:
@@ -40,6 +42,7 @@ def check_study(study: Study, source: str, text: str) -> None:
     _check_reveals(study, complaints)
     _check_preparation(study, complaints)
     _check_model(study, complaints)
+    _check_kind(study, complaints)
     _check_validation(study, complaints)
 
 
@@ -226,6 +229,7 @@ def _check_model(study: Study, complaints: _Complaints) -> None:
                 f"model.sigmoid = {model.sigmoid!r}",
                 model.sigmoid != "periodic",
             ),
+            (("data", "weight"), "data.weight", study.data.weight is not None),
             (("validation",), "[validation]", study.validation is not None),
             (
                 ("preparation", "standardise"),
@@ -248,18 +252,64 @@ def _check_model(study: Study, complaints: _Complaints) -> None:
             f"{name} is for the dual alone, but the model is to be trained in the primal.",
             remedy="Leave out batch, learning_rate and momentum, and form = 'primal'.",
         )
-    if study.secretly_pooled and model.class_weight is not None:
+    section, weight = ("data", "weight") if study.data.weight else ("model", "class_weight")
+    if study.secretly_pooled and (study.data.weight or model.class_weight is not None):
         raise complaints.about(
-            ("model", "class_weight"),
-            "model.class_weight and standardise = 'pooled' by means and variances that nobody is "
+            (section, weight),
+            f"{section}.{weight} and standardise = 'pooled' by means and variances that nobody is "
             "told are not there together.",
-            remedy="Leave class_weight out, or add a [[reveal]] of 'feature_statistics'.",
+            remedy=f"Leave {weight} out, or add a [[reveal]] of 'feature_statistics'.",
         )
     if isinstance(model.class_weight, list) and max(model.class_weight) > model.weight_bound:
         raise complaints.about(
             ("model", "class_weight"),
             f"model.class_weight is larger than model.weight_bound = {model.weight_bound:g}.",
             remedy="State a larger weight_bound.",
+        )
+
+
+def _check_kind(study: Study, complaints: _Complaints) -> None:
+    """Refuse what is of classes where labels are numbers, and the other way round."""
+    linear = study.model.kind == "linear"
+    if linear:
+        asked = [
+            *(("data", name) for name in ("positive", "negative") if getattr(study.data, name)),
+            *(
+                ("model", name)
+                for name in ("class_weight", "sigmoid", "sigmoid_error")
+                if getattr(study.model, name) != type(study.model).model_fields[name].default
+            ),
+        ]
+        if asked:
+            raise complaints.about(
+                asked[0],
+                f"{'.'.join(asked[0])} is of classes, but the labels of model.kind = 'linear' are "
+                "numbers.",
+                remedy="Leave it out, or say kind = 'logistic'.",
+            )
+    wanted: list[tuple[tuple[str | int, ...], str]] = [
+        (("reveal", index, "what"), reveal.what) for index, reveal in enumerate(study.reveal)
+    ]
+    if study.validation is not None and study.validation.choose is not None:
+        wanted.append((("validation", "choose"), study.validation.choose))
+    for location, what in wanted:
+        if what not in _UNVALIDATED and (what in _OF_NUMBERS) != linear:
+            raise complaints.about(
+                location,
+                f"{what!r} is of a {'logistic' if linear else 'linear'} regression, but model.kind "
+                f"is {study.model.kind!r}.",
+                remedy=f"Take one of {', '.join(_OF_NUMBERS)}."
+                if linear
+                else "Take another metric, or say kind = 'linear'.",
+            )
+    columns = [study.data.label, study.data.weight]
+    columns.append(study.validation.group if study.validation is not None else None)
+    named = [column for column in columns if column is not None]
+    if len(set(named)) < len(named):
+        raise complaints.about(
+            ("data", "weight") if study.data.weight in named[:-1] else ("validation", "group"),
+            "label, weight and group can not be one column.",
+            remedy="Name a column for each.",
         )
 
 

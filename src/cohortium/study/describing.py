@@ -23,6 +23,8 @@ _WHAT = {
     "brier": "the mean Brier score of held-out samples, for each λ",
     "auc": "the area under the ROC curve on held-out samples, for each λ",
     "auc_bounds": "two numbers between which the area under the ROC curve lies, for each λ",
+    "r2": "how much of the variance of held-out labels is explained, mean over folds, for each λ",
+    "mse": "the mean squared error of held-out samples, for each λ",
     "calibration": "how many held-out samples of either class have a predicted probability of 0 to "
     "10 %, 10 to 20 %, …, for each λ",
 }
@@ -69,8 +71,23 @@ def _work(study: Study) -> list[str]:
     lines.append(_FEATURES[study.features.mode] + _FORMS[study.features.names])
     if model.class_weight == "balanced":
         lines.append("Classes are weighted by their counts, which stay secret.")
+    if model.kind == "linear":
+        lines.append(
+            f"Labels are numbers, taken as they are: none may exceed {model.logit_bound:g} in "
+            "magnitude, which each site checks of its own, and no prediction, which is checked in "
+            "secret."
+        )
+    if study.data.weight is not None:
+        lines.append(
+            f"Each sample counts by the number in the column {study.data.weight!r}, 0 to "
+            f"{model.weight_bound:g}, which stays secret."
+        )
     if study.validation is not None:
-        lines.append(f"{study.validation.folds}-fold cross-validation, by folds of each site.")
+        grouped = study.validation.group
+        together = f", samples of one {grouped!r} together" if grouped is not None else ""
+        lines.append(
+            f"{study.validation.folds}-fold cross-validation, by folds of each site{together}."
+        )
         if study.validation.choose is not None:
             lines.append(
                 f"Of the values of λ the one with the best {_name(study.validation.choose)} is "
@@ -140,12 +157,15 @@ def _suppressed(reveal: Reveal) -> str:
 def _public(study: Study) -> list[str]:
     lines = [
         "The number of samples of each data owner, and how many features it has.",
-        f"The names of the two classes. {_names(study)}",
+        ("The names of the two classes. " if study.model.kind == "logistic" else "")
+        + _names(study),
         "Who sends how many bytes when: these depend on sizes only, never on values.",
         "The software's version, and the certificates and signatures of all.",
     ]
     if study.validation is not None:
-        lines.insert(1, "The number of samples of each fold, by owner.")
+        grouped = study.validation.group
+        of_groups = f", which tells something of how large each {grouped!r} is" if grouped else ""
+        lines.insert(1, f"The number of samples of each fold, by owner{of_groups}.")
     return lines
 
 
@@ -163,7 +183,10 @@ def _names(study: Study) -> str:
 
 def _secret(study: Study) -> list[str]:
     kept = "Values, labels and names of samples"
-    counts = ", class counts" if not _tells_counts(study) else ""
+    if study.data.weight is not None:
+        kept = "Values, labels, weights and names of samples"
+    classes = study.model.kind == "logistic" and not _tells_counts(study)
+    counts = ", class counts" if classes else ""
     return [
         f"{kept}{counts}, the score of any sample, and every intermediate result: a site knows "
         "its own, nobody those of another, neither the dealer nor who listens on the network.",
@@ -212,6 +235,12 @@ def _risks(study: Study) -> list[str]:
             "From pooled means and variances whoever knows all sites' but one can work out that "
             "one's"
             + (f": {owners[0]} those of {owners[1]}, and the reverse." * (len(owners) == 2) or ".")
+        )
+    if study.validation is not None and study.validation.group is not None:
+        risks.append(
+            f"Each site keeps the samples of one {study.validation.group!r} together. Who has "
+            "samples at two sites is in two folds, which nobody can see: held-out results are then "
+            "too good."
         )
     dealer = study.with_role("deal")[0]
     if any(dealer in to for to in revealed.values()):

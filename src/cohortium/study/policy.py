@@ -53,7 +53,7 @@ class SitePolicy(BaseModel):
         """Raise PolicyError, naming the rule, if this site's samples are too few for the study."""
         samples = len(cohort.samples)
         _at_least("minimum_samples", self.minimum_samples, samples, "samples")
-        if cohort.labels is not None:
+        if cohort.labels is not None and not cohort.numeric:
             fewest = min(int((cohort.labels == label).sum()) for label in (0, 1))
             what = "samples of a class"
             _at_least("minimum_samples_per_class", self.minimum_samples_per_class, fewest, what)

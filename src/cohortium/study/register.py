@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from cohortium.data import Cohort
+from cohortium.data.values import BLOCK_ELEMENTS
 from cohortium.errors import PolicyError
 from cohortium.study.ledger import utc_now
 
@@ -69,10 +70,16 @@ class RunRegister:
         order = np.argsort(cohort.features)
         features = "\0".join(cohort.features[place] for place in order).encode()
         bound = hmac.digest(key, b"features\0" + features, "sha256")
-        # One NaN only: a missing value is missing, whatever its bits.
-        values = np.where(np.isnan(cohort.values), np.nan, cohort.values)[:, order] + 0.0
         names = [_hash(key, b"name\0" + name.encode()) for name in cohort.samples]
-        return names, [_hash(bound, np.ascontiguousarray(row, "<f8").tobytes()) for row in values]
+        rows = [hmac.new(bound, digestmod="sha256") for _ in cohort.samples]
+        step = max(1, BLOCK_ELEMENTS // max(1, len(rows)))
+        for start in range(0, len(order), step):
+            block = cohort.values[:, order[start : start + step]]
+            # One NaN and one zero only: a missing value is missing, whatever its bits.
+            block = np.where(np.isnan(block), np.nan, block) + 0.0
+            for row, values in zip(rows, block, strict=True):
+                row.update(np.ascontiguousarray(values, "<f8").tobytes())
+        return names, [row.digest()[:_HASH_BYTES].hex() for row in rows]
 
     def _key(self) -> bytes:
         path = self._directory / KEY_FILE

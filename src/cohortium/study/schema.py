@@ -35,7 +35,10 @@ Metric = Literal[
     "brier",
     "auc",
     "auc_bounds",
+    "r2",
+    "mse",
 ]
+ColumnName = Annotated[str, Field(min_length=1, max_length=1000)]
 ClassWeights = Annotated[
     list[Annotated[float, Field(ge=0, le=1000)]], Field(min_length=2, max_length=2)
 ]
@@ -68,13 +71,14 @@ class Party(_Strict):
 
 
 class DataSection(_Strict):
-    """``[data]``: how each site's table is read."""
+    """``[data]``: how each site's table is read; ``weight`` is the column of samples' weights."""
 
     label: str | None = None
     positive: str | None = None
     negative: str | None = None
     orientation: Literal["samples_in_rows", "genes_in_rows"] | None = None
     missing_label: Literal["error", "drop"] = "error"
+    weight: ColumnName | None = None
 
 
 class FeaturesSection(_Strict):
@@ -111,10 +115,11 @@ def _as_list(value: Any) -> Any:
 class ModelSection(_Strict):
     """``[model]``: the estimator and its parameters.
 
-    ``batch`` asks for mini-batches, in the primal; ``iterations`` are then its steps.
+    Of a "linear" one ``logit_bound`` is that of predictions and labels. ``batch`` asks for
+    mini-batches, in the primal; ``iterations`` are then its steps.
     """
 
-    kind: Literal["logistic"] = "logistic"
+    kind: Literal["logistic", "linear"] = "logistic"
     form: Literal["auto", "dual", "primal"] = "auto"
     l2: Annotated[list[Lambda], BeforeValidator(_as_list), Field(min_length=1, max_length=1000)] = [
         1.0
@@ -131,9 +136,13 @@ class ModelSection(_Strict):
 
 
 class ValidationSection(_Strict):
-    """``[validation]``: cross-validation in the same rounds, and how λ is chosen by it."""
+    """``[validation]``: cross-validation in the same rounds, and how λ is chosen by it.
+
+    ``group`` is a column that says whom a sample is of: a group's samples go to one fold.
+    """
 
     folds: Annotated[int, Field(ge=2, le=100)]
+    group: ColumnName | None = None
     choose: Metric | None = None
 
 
@@ -176,6 +185,15 @@ class Study(_Strict):
         """Whether values are standardised by pooled moments that nobody is told."""
         told = any(each.what == "feature_statistics" for each in self.reveal)
         return self.preparation.standardise == "pooled" and not told
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How a site's file is read, as ``read_argument`` takes it."""
+        return {
+            **self.data.model_dump(),
+            "numbers": self.model.kind == "linear",
+            "group": None if self.validation is None else self.validation.group,
+        }
 
     @property
     def minimum_counts(self) -> dict[str, int]:

@@ -41,6 +41,7 @@ positive = "yes"                # the label's value of the class to be recognise
 negative = "no"
 #orientation = "samples_in_rows"   # or "genes_in_rows"; found out where it is not given
 #missing_label = "error"        # or "drop": leave out samples without a label
+#weight = "a column"            # how much each sample counts, 0 to weight_bound; beside the label
 
 # Which features are trained on. "intersection" (what all sites have) and "union" (what any has;
 # 0, the mean, at a site that lacks it) let the sites tell each other the names of their features.
@@ -59,15 +60,17 @@ mode = "same"                   # "same": all sites have the same; "intersection
 #value_bound = 64.0             # of "pooled": no value may exceed it before that, 1 to 1e6
 
 [model]
-#kind = "logistic"
+#kind = "logistic"              # or "linear": labels are numbers; leave out positive and negative
 #form = "auto"                  # "dual", "primal", or whichever is predicted to be cheaper
 #l2 = [1.0]                     # one model for each value, 0 to 1e9, in the same network rounds
 #iterations = 100               # 1 to 10000; of mini-batches: steps
-#logit_bound = 32.0             # no logit may exceed it (checked in secret), 1 to 256
+#logit_bound = 32.0             # no logit may exceed it (checked in secret), 1 to 256; "linear": no
+                                # prediction (checked in secret) and no label (checked at the site)
 #sigmoid = "periodic"           # "hong5", "hong3", "tfe5", "mohassel3": the literature's
 #sigmoid_error = 2e-3           # of the periodic one, 1e-6 to 0.1
 #class_weight = "balanced"      # from secret counts; or [negative, positive], 0 to 1000 each
-#weight_bound = 10.0            # no class weight may exceed it (checked in secret), 1 to 1000
+#weight_bound = 10.0            # no class weight (checked in secret) and no sample's may exceed it,
+                                # 1 to 1000; steps are the smaller, the larger it is
 #batch = 128                    # mini-batches, in the primal: for many samples and few features
 #learning_rate = 0.1            # of mini-batches, 1e-9 to 1000
 #momentum = 0.9                 # of mini-batches, 0 to 0.999
@@ -75,15 +78,16 @@ mode = "same"                   # "same": all sites have the same; "intersection
 # Cross-validation, in the same rounds. Take it out with the [[reveal]] of "auc" below.
 [validation]
 folds = 5                       # 2 to 100
+#group = "patient"              # a column beside the label: samples of one stay in one fold
 #choose = "auc"                 # reveal only the model of the λ with the best value of this metric
 
 # What each party writes besides, of what it received and of its own run: nothing more is revealed.
-#[output]
+[output]
 #tensorboard = false            # metrics by λ and seconds by phase as TensorBoard's event files
 
 # Everything that becomes readable, and to whom: nothing else does. One entry for each of "model",
 # "accuracy", "balanced_accuracy", "sensitivity", "specificity", "log_loss", "brier", "auc",
-# "auc_bounds", "calibration", "feature_statistics".
+# "auc_bounds", "calibration", "feature_statistics"; of a linear regression "model", "r2", "mse".
 [[reveal]]
 what = "model"
 to = {receivers}

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from report_pages import HOSTILE, Finished
+from sklearn.metrics import roc_auc_score
+
+from cohortium.errors import AuditError
+from cohortium.report import read_run, write_reports
+from cohortium.report.finished import FinishedRun
+from cohortium.report.measures import Counts, best_strength, roc, wilson
+from cohortium.report.page import render_page
+from cohortium.report.tensorboard import FOLDER, write_events
+from cohortium.report.twin import TwinResult, compare_with_twin
+
+
+@pytest.fixture
+def run(finished: Finished) -> FinishedRun:
+    return read_run(finished.folder / "north")
+
+
+def test_the_page_says_what_was_revealed_to_whom(finished: Finished, run: FinishedRun) -> None:
+    page = finished.pages["north"]
+    for entry in run.record["revealed"]:
+        assert entry["sha256"] in page
+    assert run.metrics is not None
+    for value in run.metrics["metrics"]["auc"]:
+        assert f"{value:.4f}" in page
+    for digest in run.digests.values():
+        assert digest in page
+
+
+def test_names_of_other_sites_are_text(finished: Finished) -> None:
+    page = finished.pages["north"]
+    assert HOSTILE not in page
+    assert "&lt;/script&gt;&lt;script&gt;" in page
+    assert page.count("<script") == 1
+    assert " style=" not in page
+    card = (finished.folder / "north" / "model-card.md").read_text(encoding="utf-8")
+    assert "| north | 24 |" in card
+
+
+def test_who_receives_nothing_gets_agreement_cost_and_ledger(finished: Finished) -> None:
+    page = finished.pages["uni"]
+    assert "uni receives no results in this study" in page
+    assert 'id="model"' not in page
+    assert "not received here" in page
+    assert not (finished.folder / "uni" / "model-card.md").exists()
+
+
+@pytest.mark.parametrize("name", ["record.json", "metrics.json", "model-l2=1.json"])
+def test_no_report_of_a_changed_run(finished: Finished, tmp_path: Path, name: str) -> None:
+    changed = Path(shutil.copytree(finished.folder / "north", tmp_path / "run"))
+    (changed / "report.html").unlink()
+    (changed / name).write_text((changed / name).read_text().replace("1", "2"))
+    with pytest.raises(AuditError):
+        write_reports([changed])
+    assert not (changed / "report.html").exists()
+
+
+def test_no_report_of_an_unfinished_run(finished: Finished, tmp_path: Path) -> None:
+    stopped = Path(shutil.copytree(finished.folder / "north", tmp_path / "run"))
+    log = stopped / "events.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[:-2]))
+    with pytest.raises(AuditError, match="did not finish"):
+        write_reports([stopped])
+
+
+def test_the_curve_from_counts_encloses_the_true_area() -> None:
+    random = np.random.default_rng(1)
+    labels = np.arange(300) % 2
+    scores = np.clip(random.normal(0.45 + 0.1 * labels, 0.2), 0.001, 0.999)
+    tenths = np.floor(scores * 10).astype(int)
+    counts = Counts(
+        np.bincount(tenths[labels == 0], minlength=10),
+        np.bincount(tenths[labels == 1], minlength=10),
+        None,
+    )
+    curve = roc(counts)
+    assert curve is not None
+    low, high = curve.bounds
+    assert low < roc_auc_score(labels, scores) < high
+    # Samples of one tenth count as ties.
+    assert curve.area == pytest.approx(roc_auc_score(labels, tenths))
+    told = scores >= 0.5
+    assert counts.confusion() == (
+        (told & (labels == 1)).sum(),
+        (~told & (labels == 1)).sum(),
+        (told & (labels == 0)).sum(),
+        (~told & (labels == 0)).sum(),
+    )
+
+
+def test_wilson_interval() -> None:
+    # statsmodels.stats.proportion.proportion_confint(8, 10, method="wilson")
+    assert wilson(8, 10) == pytest.approx((0.490162, 0.943318), abs=1e-6)
+
+
+def test_the_best_strength_follows_the_metrics_direction() -> None:
+    assert best_strength({"brier": [0.3, 0.1, 0.2]}).place == 1  # type: ignore[union-attr]
+    found = best_strength({"brier": [0.3, 0.1], "auc": [0.9, 0.8]})
+    assert found is not None
+    assert (found.place, found.by) == (0, "auc")
+    assert best_strength({"auc_bounds": [0.1, 0.2]}) is None
+
+
+def test_the_twin_is_near_and_a_cut_shape_is_said(run: FinishedRun) -> None:
+    found = compare_with_twin(run.study.study, 48, 30)
+    assert isinstance(found, TwinResult)
+    assert (found.whole, found.refusal, found.l2) == (True, "", (1.0, 10.0))
+    assert 0 < found.difference < 0.05
+    assert found.secure_auc == pytest.approx(found.clear_auc, abs=0.01)
+    assert found.clear_auc > 0.5
+    assert not compare_with_twin(run.study.study, 500, 30).whole
+
+
+def test_tensorboard_has_what_was_revealed_and_the_phases(
+    finished: Finished, tmp_path: Path
+) -> None:
+    tf = pytest.importorskip("tensorflow")
+    shutil.copytree(finished.folder / "north", tmp_path / "run")
+    run = read_run(tmp_path / "run")
+    write_events(run)
+    (path,) = (tmp_path / "run" / FOLDER).iterdir()
+    written = {}
+    for record in tf.data.TFRecordDataset(str(path)):
+        event = tf.compat.v1.Event.FromString(record.numpy())
+        for value in event.summary.value:
+            written[value.tag, event.step] = float(tf.make_ndarray(value.tensor))
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())["metrics"]
+    assert written["cross-validation/auc", 1] == pytest.approx(metrics["auc"][1])
+    assert written["cross-validation/l2", 1] == 10.0
+    assert written["seconds/iterations", 0] == pytest.approx(run.record["seconds"]["iterations"])
+    assert {tag.partition("/")[0] for tag, _ in written} == {
+        "cross-validation",
+        "seconds",
+        "bytes sent",
+        "bytes received",
+    }
+
+
+def test_suppressed_counts_give_no_curve(finished: Finished, run: FinishedRun) -> None:
+    assert run.metrics is not None
+    counts = run.metrics["calibration"]
+    assert 'id="roc-title"' in finished.pages["north"]
+    assert "Confusion at" in finished.pages["north"]
+    tenth = next(place for place, count in enumerate(counts["negative"][0]) if count)
+    told = {
+        "minimum_count": 99,
+        **{
+            name: [
+                [0 if at == tenth else count for at, count in enumerate(of)] for of in counts[name]
+            ]
+            for name in ("negative", "positive")
+        },
+    }
+    fewer = replace(run, metrics={**run.metrics, "calibration": told})
+    page = render_page(fewer, TwinResult(1, 1, 1, (1.0,), True))
+    assert 'id="roc-title"' not in page
+    assert "Confusion at" not in page
