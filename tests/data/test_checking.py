@@ -164,6 +164,11 @@ def test_components_are_those_of_a_singular_value_decomposition():
     assert measures.explained == pytest.approx(size[:2] ** 2 / (size**2).sum())
 
 
+def test_one_sample_among_twenty_is_seen():
+    # With itself in the deviation it could be no more than 4.3 away.
+    assert check_cohort(cohort(apart, samples=20)).outlying_components == ("s17",)
+
+
 def test_one_person_typed_twice_and_relatives():
     random = np.random.default_rng(3)
     calls = random.binomial(2, random.uniform(0.1, 0.9, 400), (40, 400)).astype(float)
@@ -247,8 +252,12 @@ def test_equilibrium_and_frequencies_are_plinks(shared, tmp_path):
     assert [found.measures.genotypes.frequency[places[name]] for name in autosomes] == (
         pytest.approx([frequency[name] for name in autosomes], abs=1e-4)
     )
-    # The set has one person twice, typed twice.
-    assert found.alike_samples == (("NA19238", "NA19238.dup"),)
+    # Ten persons were typed twice, and have nearly the same genotypes.
+    twice = [name for name in made.samples if name.endswith(".dup")]
+    assert len(twice) == 10
+    assert {frozenset(pair) for pair in found.alike_samples} == {
+        frozenset((name, name.removesuffix(".dup"))) for name in twice
+    }
     assert found.equal_samples == ()
     # Four populations in one file.
     assert len(found.unequal_variants) > 100

@@ -46,7 +46,7 @@ def test_stored_calls_are_prepared_as_float64_is(standardise, monkeypatch):
         named, naming = common_names(cohort, "variant")
         assert naming.swapped == 50
         ready, report = prepare(named, Preparation(standardise=standardise, clip=1.5))
-        folded = by_fold(ready, 3, np.random.default_rng(1))[0]
+        folded, _ = by_fold(ready, 3, np.random.default_rng(1))
         wider = with_features(folded, ["nowhere", *sorted(folded.features)[::-1]])
         found.append((wider.values, report, folded.samples))
     (made, report, order), (expected, same, other) = found

@@ -18,14 +18,33 @@ from cohortium.net import Mesh, memory_meshes
 from cohortium.run.forecast import Forecast
 from cohortium.run.planning import make_plan, run_training
 from cohortium.run.rehearsal import StatedSize, exchange_sizes, rehearse
+from cohortium.run.together import run_preparation
 from cohortium.study import DisclosureLedger, Study
 
+ADJUSTED = (
+    study_text(iterations=230)
+    .replace(
+        "[features]",
+        'covariates = ["age", "sex"]\nranges = { age = [0, 100] }\n'
+        'levels = { sex = ["female", "male", "other"] }\n[features]',
+    )
+    .replace("[model]", "[model]\nsite_indicators = true")
+)
 THREE: Mapping[str, Sequence[str]] = {
     "a": OWNER,
     "b": ("data", "compute"),
     "c": ("compute",),
     "d": ("deal",),
 }
+POOLED = """
+[preparation]
+standardise = "pooled"
+impute = "pooled-mean"
+value_bound = 8.0
+[[reveal]]
+what = "feature_statistics"
+to = ["north", "south"]
+"""
 VALIDATED = """
 [validation]
 folds = 3
@@ -84,6 +103,11 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
         labels = random.permutation(np.arange(len(values)) % 2)
         weights = () if study.data.weight is None else (np.ones(len(values)),)
         owned[mesh.name] = (values, labels, *weights)
+        if study.data.covariates:
+            columns = random.uniform(-0.5, 0.5, (len(values), 3))
+            owned[mesh.name] = (*owned[mesh.name], columns)
+    moments = {name: (rows[0].mean(0), rows[0].var(0)) for name, rows in owned.items()}
+    run_preparation(protocol, study, samples, features, moments, ledger.allowed)
     run_training(protocol, study, plan, samples, owned, ledger.allowed)
     mesh.flush_ahead()
     sent = {peer: count - before[peer] for peer, count in mesh.sent_to.items()}
@@ -95,6 +119,7 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
     [
         (TWO_SITES, study_text(iterations=230), 200),
         (TWO_SITES, study_text(iterations=12), 40),
+        (TWO_SITES, ADJUSTED, 60),
         (TWO_SITES, study_text(iterations=245, l2="[0.1, 1.0]") + VALIDATED, 60),
         (TWO_SITES, LINEAR, 30),
         (THREE, study_text(THREE, iterations=250), 100),
@@ -105,14 +130,17 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
             ),
             9,
         ),
+        (TWO_SITES, study_text(iterations=12, features='mode = "same"') + POOLED, 40),
     ],
     ids=[
         "dual",
         "dual of few iterations",
+        "covariates",
         "folds and metrics",
         "linear with weights",
         "three compute",
         "mini-batches",
+        "pooled",
     ],
 )
 def test_a_forecast_is_of_the_run(

@@ -126,7 +126,7 @@ def test_a_wrong_type_is_named(old: str, new: str, told: str) -> None:
         ("iterations = 10", "logit_bound = 0.5", "model.logit_bound = 0.5 should be greater"),
         ("iterations = 10", 'kind = "neural"', "model.kind = \"neural\" should be 'logistic'"),
         ("clip = 8.0", 'impute = "zero"', "preparation.impute = \"zero\" should be 'site-mean'"),
-        ("clip = 8.0", 'standardise = "all"', "should be 'site' or 'none'"),
+        ("clip = 8.0", 'standardise = "all"', "should be 'site', 'pooled' or 'none'"),
         ('label = "case"', 'orientation = "rows"', "'samples_in_rows' or 'genes_in_rows'"),
         ('label = "case"', 'missing_label = "keep"', "should be 'error' or 'drop'"),
         ('name = "asthma"', 'name = ""', 'study.name = "" should not be empty'),
@@ -350,6 +350,55 @@ def test_a_union_needs_values_whose_mean_is_0() -> None:
     assert "line 23: features.mode = 'union' imputes a feature" in refused(union)
 
 
+TOLD = '\n[[reveal]]\nwhat = "feature_statistics"\nto = ["north", "south"]\n'
+POOLED = 'standardise = "pooled"\nimpute = "pooled-mean"\nvalue_bound = 64.0'
+
+
+UNTOLD = 'standardise = "pooled"\nvalue_bound = 64.0'
+
+
+@pytest.mark.parametrize(
+    ("lines", "reveal", "told"),
+    [
+        (POOLED, "", "line 21: impute = 'pooled-mean' and a [[reveal]] of 'feature_statistics' go"),
+        (UNTOLD + '\n[model]\nform = "primal"', "", "line 20: standardise = 'pooled' without a"),
+        (UNTOLD + "\n[model]\nbatch = 3", "", "line 20: standardise = 'pooled' without a [[reve"),
+        (UNTOLD + '\n[model]\nclass_weight = "balanced"', "", "line 23: model.class_weight and"),
+        ("", TOLD, "line 30: 'feature_statistics' are revealed, but nothing is standardised by"),
+        (UNTOLD.replace("64", "4096"), "", "line 21: value_bound = 4096 is above 1024"),
+        (UNTOLD, TOLD, "line 31: impute = 'pooled-mean' and a [[reveal]] of 'feature_statistics'"),
+        ('impute = "pooled-mean"', "", "line 20: impute = 'pooled-mean' and a [[reveal]] of"),
+        (POOLED[:-18], TOLD, "line 20: standardise = 'pooled' and value_bound go together"),
+        ("value_bound = 64.0", "", "line 20: standardise = 'pooled' and value_bound go together"),
+        ("value_bound = 0.5", "", "preparation.value_bound = 0.5 should be greater than or equal"),
+        (
+            POOLED,
+            TOLD.replace(', "south"', ""),
+            "line 33: 'feature_statistics' are not revealed to 'south', which owns samples",
+        ),
+        (
+            POOLED + '\n[features]\nmode = "union"',
+            TOLD,
+            "line 24: features.mode = 'union' imputes a feature that a site lacks by 0",
+        ),
+    ],
+)
+def test_pooled_standardisation_is_said_in_all_its_places(
+    lines: str, reveal: str, told: str
+) -> None:
+    text = STUDY.replace("[preparation]\nclip = 8.0", f"[preparation]\n{lines}") + reveal
+    if "[model]" in lines:
+        text = text.replace("[model]\niterations = 10\n", "")
+    assert told in refused(text)
+
+
+def test_a_receiver_of_a_model_needs_the_statistics() -> None:
+    text = STUDY.replace("clip = 8.0", POOLED).replace('["deal"]', '["deal", "receive"]') + TOLD
+    assert parse_study(text).study.preparation.value_bound == 64.0
+    told = refused(text.replace('to = ["north", "south"]', 'to = ["north", "uni"]', 1))
+    assert "not revealed to 'uni', which receives the model" in told
+
+
 def test_a_metric_needs_a_validation() -> None:
     text = refused(changed('what = "model"', 'what = "auc"'))
     assert "asthma.toml: line 26: 'auc' is revealed, but there is no [validation]" in text
@@ -408,3 +457,69 @@ def test_a_column_is_one_thing() -> None:
         'label = "case"', 'label = "case"\nweight = "w"'
     )
     assert "data.weight is for the dual alone" in refused(text)
+
+
+COVARIATES = """\
+label = "case"
+covariates = ["age", "sex"]
+
+[data.ranges]
+age = [0, 100]
+
+[data.levels]
+sex = ["female", "male"]
+
+[data.fill]
+age = 50
+"""
+
+
+def test_covariates_are_read() -> None:
+    study = parse_study(changed('label = "case"\n', COVARIATES)).study
+    assert study.data.covariates == ["age", "sex"]
+    assert study.data.ranges == {"age": [0, 100]}
+    inline = 'label = "case"\ncovariates = ["age"]\nranges = { age = [0, 100] }\n'
+    assert parse_study(changed('label = "case"\n', inline)).study.data.ranges == {"age": [0, 100]}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "what"),
+    [
+        ('["age", "sex"]', '["age", "sex", "age"]', 18, "has 'age' twice"),
+        ('["age", "sex"]', '["age", "sex", "case"]', 18, "has 'case', which is the label"),
+        ('["age", "sex"]', '["age", "sex", "bmi"]', 18, "'bmi' has neither a range nor levels"),
+        ("age = [0, 100]", "age = [0, 100]\nsex = [0, 1]", 18, "'sex' has a range and levels"),
+        ("age = [0, 100]", "age = [0, 100]\nbmi = [0, 1]", 22, "'bmi', which is not in data.cov"),
+        ("age = [0, 100]", "age = [100, 0]", 21, "ends at 0, not above its start 100"),
+        ("age = [0, 100]", "age = [0]", 21, "data.ranges.age = [0] should have 2 or more"),
+        ("age = [0, 100]", 'age = [0, "old"]', 21, "should be a number"),
+        ('"male"]', '"male", "male"]', 24, "a level of 'sex' is there twice"),
+        ('["female", "male"]', '["female"]', 24, "should have 2 or more"),
+        ("age = 50", "age = 500", 27, "500.0 can not replace a missing value of 'age'"),
+        ("age = 50", 'age = "old"', 27, "'old' can not replace a missing value of 'age'"),
+        ("age = 50", 'sex = "?"', 27, "'?' can not replace a missing value of 'sex'"),
+    ],
+)
+def test_covariates_that_contradict_each_other(old: str, new: str, line: int, what: str) -> None:
+    assert old in COVARIATES
+    text = refused(changed('label = "case"\n', COVARIATES.replace(old, new, 1)))
+    assert what in text
+    assert f"line {line}: " in text
+
+
+@pytest.mark.parametrize("primal", ['form = "primal"', "batch = 8"])
+def test_covariates_are_for_the_dual(primal: str) -> None:
+    adjusted = changed('label = "case"\n', COVARIATES)
+    model = "iterations = 10"
+    text = refused(adjusted.replace(model, f"{model}\n{primal}"))
+    assert "line 18: data.covariates is for the dual alone" in text
+    text = refused(STUDY.replace(model, f"{model}\nsite_indicators = true\n{primal}"))
+    assert "line 24: model.site_indicators is for the dual alone" in text
+
+
+def test_site_indicators_need_sites() -> None:
+    alone = STUDY.replace("iterations = 10", "iterations = 10\nsite_indicators = true")
+    parse_study(alone)
+    one = alone.replace('roles = ["data", "compute", "receive"]', 'roles = ["compute"]', 1)
+    one = one.replace('to = ["north", "south"]', 'to = ["south"]')
+    assert "there is only one" in refused(one)

@@ -14,9 +14,11 @@ from cohortium.data.alignment import (
 )
 from cohortium.data.checking import DataCheck, builds_in_words, check_cohort
 from cohortium.data.cohort import Cohort, concatenate
+from cohortium.data.covariates import Covariate, scale, scaled
 from cohortium.data.folds import assignment_of, by_fold, fold_assignment, group_folds
 from cohortium.data.idash import read_idash
 from cohortium.data.naming import NamingReport, common_names
+from cohortium.data.pooled import PooledStatistics, check_raw_values, site_moments
 from cohortium.data.preparation import (
     Fitted,
     Preparation,
@@ -29,9 +31,11 @@ from cohortium.data.reading import parse_data_argument, read_argument, read_coho
 __all__ = [
     "AlignmentReport",
     "Cohort",
+    "Covariate",
     "DataCheck",
     "Fitted",
     "NamingReport",
+    "PooledStatistics",
     "Preparation",
     "PreparationReport",
     "SiteAlignment",
@@ -39,6 +43,7 @@ __all__ = [
     "builds_in_words",
     "by_fold",
     "check_cohort",
+    "check_raw_values",
     "common_features",
     "common_names",
     "concatenate",
@@ -51,5 +56,8 @@ __all__ = [
     "read_argument",
     "read_cohort",
     "read_idash",
+    "scale",
+    "scaled",
+    "site_moments",
     "with_features",
 ]

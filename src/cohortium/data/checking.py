@@ -70,6 +70,7 @@ class DataCheck:
     variants: int
     ambiguous_variants: int
     swapped_variants: int
+    unmatched: tuple[str, ...]
     rare_variants: int
     outside_variants: tuple[str, ...]
     unequal_variants: tuple[str, ...]
@@ -107,6 +108,7 @@ def check_cohort(cohort: Cohort) -> DataCheck:
         samples=len(samples),
         features=len(features),
         classes=_classes(cohort),
+        unmatched=cohort.unmatched,
         labels=_numbers(cohort.labels if cohort.numeric else None),
         weights=_numbers(cohort.weights),
         groups=len(set(cohort.groups or ())),
@@ -218,6 +220,7 @@ def _warnings(check: DataCheck) -> list[str]:
         ("sample", check.mostly_missing_samples, "with more than 20 % of the values missing"),
         ("feature", check.mostly_missing_features, "with more than 20 % of the values missing"),
         ("feature", check.constant_features, "with one value only: they tell nothing"),
+        ("name", check.unmatched, "of labels or covariates that no sample has"),
         ("sample", check.outlying_levels, f"far from the others by {check.level}"),
         ("sample", check.outlying_components, "far from the others in principal components"),
         ("variant", check.outside_variants, "with genotypes outside 0 to 2, not dosages of alt"),

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cohortium.learn.checkpoints import Checkpoints
+from cohortium.learn.adjusting import project
 from cohortium.learn.dual import (
+    AdjustedCohort,
     Cohort,
     Fit,
     SharedRows,
@@ -22,6 +23,7 @@ from cohortium.learn.dual import (
 from cohortium.learn.dual_plan import DualPlan
 from cohortium.learn.evaluation import REMEDIES, SMALLER_IS_BETTER, Evaluation
 from cohortium.learn.guard import BOUNDS, check
+from cohortium.learn.pooling import pooled_gram, pooled_rows, raw_weights
 from cohortium.learn.ranking import TENTHS, calibration
 from cohortium.learn.selection import best
 from cohortium.learn.watching import Watcher
@@ -37,18 +39,18 @@ def train(
     protocol: SecureProtocol,
     plan: DualPlan,
     sizes: Mapping[str, int],
-    owned: Mapping[str, Cohort | WeightedCohort],
+    owned: Mapping[str, Cohort | WeightedCohort | AdjustedCohort],
     disclosures: Mapping[str, Sequence[str]],
     watcher: Watcher | None = None,
     *,
     choose: str | None = None,
     minimum_count: int | None = None,
-    checkpoints: Checkpoints | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return what is revealed to this party, by name.
 
     ``disclosures`` names what is computed and revealed, and to whom; the ledger must list it too:
-    "bounds" (1 for each statement that held), "model" ((features + 1) × λ's, intercept last; with
+    "bounds" (1 for each statement that held), "model" ((features + covariates' columns + site
+    indicators + 1) × λ's, intercept last; with
     ``choose`` × 1, the model of the λ with the best held-out value of that metric, which itself
     stays secret), and with folds any metric's name (one value for each λ) and "calibration" (2 × 10
     × λ's: held-out negatives and positives by tenths of the predicted probability, all folds
@@ -58,16 +60,29 @@ def train(
     """
     enter = watcher.phase if watcher is not None else lambda _name: None
     enter("share")
-    rows = share_cohorts(protocol, plan, sizes, owned)
-    enter("Gram matrix")
-    kernel = gram_matrix(rows.blocks, plan)
+    bound, pooled = plan.parameters.value_bound, None
+    if bound is None:
+        rows = share_cohorts(protocol, plan, sizes, owned)
+        enter("Gram matrix")
+        kernel = gram_matrix(rows.blocks, plan)
+    else:
+        pooled = pooled_rows(protocol, plan, sizes, owned, bound)
+        rows = SharedRows((), pooled.labels, None)
+        enter("Gram matrix")
+        kernel = pooled_gram(pooled, plan)
     weights = sample_weights(rows.labels, rows.weights, plan)
     if weights is not None:
         kernel = weighted_kernel(kernel, weights, plan)
     kernel = kernel.prepare()
+    projection = None
+    if plan.adjustment is not None:
+        enter("covariates")
+        projection = project(
+            protocol, rows.covariates, weights, sizes, plan.adjustment, plan.gram_bits
+        )
     enter("iterations")
     on_iteration = watcher.iteration if watcher is not None else None
-    fit = fit_dual(kernel, rows.labels, weights, plan, on_iteration, checkpoints)
+    fit = fit_dual(kernel, rows.labels, weights, plan, on_iteration, projection)
     statements = _statements(kernel, rows, fit, plan)
     received: dict[str, NDArray[np.float64] | None] = {}
     metrics: dict[str, SecretTensor] = {}
@@ -77,27 +92,39 @@ def train(
         wanted = [*names, choose] if choose and choose not in names else names
         metrics, assumed = _evaluate(rows, fit, plan, wanted, minimum_count)
         statements |= assumed
+    dual, intercept = _revealed_columns(fit, metrics, choose, plan)
+    result = None
+    if MODEL in disclosures and pooled is not None:
+        result, assumed = raw_weights(pooled, dual, intercept, plan)
+        statements |= assumed
     enter("check")
     received[BOUNDS] = check(statements, disclosures[BOUNDS], REMEDIES)
     enter("reveal")
     for name in names:
         received[name] = metrics[name].reveal(name, disclosures[name])
-    on_all = slice(len(plan.folds) * plan.models, None)
-    dual, intercept = fit.dual[:, on_all], fit.intercept[:, on_all]
-    if choose is not None and plan.folds:
-        signed = -metrics[choose] if choose in SMALLER_IS_BETTER else metrics[choose]
-        # Of equals the strongest regularisation.
-        preference = np.argsort(plan.parameters.l2)[::-1]
-        chosen = best(signed, [int(place) for place in preference])
-        column = chosen.reshape(plan.models, 1)
-        prepare([dual, intercept, column])
-        # One of the column's bits is 1, so nothing becomes larger.
-        dual = dual.matmul(column, bound=dual.bound)
-        intercept = intercept.matmul(column, bound=intercept.bound)
     if MODEL in disclosures:
-        result = model_weights(rows.blocks, dual, intercept, weights, plan)
+        if result is None:
+            result = model_weights(rows.blocks, dual, intercept, weights, plan)
         received[MODEL] = result.reveal(MODEL, disclosures[MODEL])
     return {name: values for name, values in received.items() if values is not None}
+
+
+def _revealed_columns(
+    fit: Fit, metrics: Mapping[str, SecretTensor], choose: str | None, plan: DualPlan
+) -> tuple[SecretTensor, SecretTensor]:
+    """Return dual coefficients and intercepts of the models on all samples, or of the best one."""
+    on_all = slice(len(plan.folds) * plan.models, None)
+    dual, intercept = fit.dual[:, on_all], fit.intercept[:, on_all]
+    if choose is None or not plan.folds:
+        return dual, intercept
+    signed = -metrics[choose] if choose in SMALLER_IS_BETTER else metrics[choose]
+    # Of equals the strongest regularisation.
+    preference = np.argsort(plan.parameters.l2)[::-1]
+    chosen = best(signed, [int(place) for place in preference])
+    column = chosen.reshape(plan.models, 1)
+    prepare([dual, intercept, column])
+    # One of the column's bits is 1, so nothing becomes larger.
+    return dual.matmul(column, bound=dual.bound), intercept.matmul(column, bound=intercept.bound)
 
 
 def _statements(

@@ -10,21 +10,22 @@ from numpy.typing import NDArray
 
 from cohortium.data import assignment_of, fold_assignment
 from cohortium.learn import (
+    FEATURE_STATISTICS,
+    AdjustedCohort,
     Cohort,
     DualParameters,
     DualPlan,
     PrimalParameters,
     PrimalPlan,
     Watcher,
-    WeightedCohort,
     plan_dual,
     plan_primal,
     train,
     train_primal,
 )
-from cohortium.learn.checkpoints import Checkpoints
 from cohortium.learn.form import as_primal, cheaper, dual_cost, largest_weight, primal_cost
 from cohortium.mpc import Protocol
+from cohortium.run.adjusting import adjustment_of
 from cohortium.study import Study
 
 Plan: TypeAlias = DualPlan | PrimalPlan
@@ -44,7 +45,8 @@ def dual_parameters(study: Study) -> DualParameters:
         class_weight=(weight[0], weight[1]) if isinstance(weight, list) else weight,
         sample_weights=study.data.weight is not None,
         weight_bound=model.weight_bound,
-        standardised=study.preparation.standardise == "site",
+        standardised=study.preparation.standardise != "none",
+        value_bound=study.preparation.value_bound if study.secretly_pooled else None,
     )
 
 
@@ -60,6 +62,7 @@ def make_plan(
     comes to the same from the study and the agreed sizes. Raises FixedPointOverflowError where it
     does not fit.
     """
+    adjustment = adjustment_of(study)
     samples, clip, model = sum(sizes.values()), study.preparation.clip, study.model
     if model.batch or model.learning_rate or model.momentum:
         plan = plan_primal(samples, features, clip, _stepwise(study, samples, features))
@@ -73,10 +76,11 @@ def make_plan(
     if model.form == "primal":
         plan = plan_primal(samples, features, clip, as_primal(features, clip, parameters))
         return plan, f"primal, as the study asks ({primal_cost(plan)} predicted)"
-    if model.form == "dual":
-        dual = plan_dual(samples, features, clip, parameters, folds)
-        return dual, f"dual, as the study asks ({dual_cost(dual)} predicted)"
-    return cheaper(samples, features, clip, parameters, folds)
+    if model.form == "dual" or study.secretly_pooled:
+        dual = plan_dual(samples, features, clip, parameters, folds, adjustment)
+        why = "as the study asks" if model.form == "dual" else "for pooled moments that stay secret"
+        return dual, f"dual, {why} ({dual_cost(dual)} predicted)"
+    return cheaper(samples, features, clip, parameters, folds, adjustment)
 
 
 def _stepwise(study: Study, samples: int, features: int) -> PrimalParameters:
@@ -102,18 +106,19 @@ def run_training(
     study: Study,
     plan: Plan,
     sizes: Mapping[str, int],
-    owned: Mapping[str, Cohort | WeightedCohort],
+    owned: Mapping[str, Cohort | AdjustedCohort],
     disclosures: Mapping[str, Sequence[str]],
     watcher: Watcher | None = None,
-    checkpoints: Checkpoints | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return what the training reveals to this party, by name.
 
-    ``owned`` has weights where the study's samples have; such a study is trained in the dual.
+    ``owned`` has weights where the study's samples have; such a study is trained in the dual. What
+    the sites prepare together is revealed before it (``together.run_preparation``).
     """
+    disclosures = {name: to for name, to in disclosures.items() if name != FEATURE_STATISTICS}
     if isinstance(plan, PrimalPlan):
         rows = {name: (own[0], own[1]) for name, own in owned.items()}
-        return train_primal(protocol, plan, sizes, rows, disclosures, watcher, checkpoints)
+        return train_primal(protocol, plan, sizes, rows, disclosures, watcher)
     return train(
         protocol,
         plan,
@@ -123,5 +128,4 @@ def run_training(
         watcher,
         choose=study.validation.choose if study.validation is not None else None,
         minimum_count=study.minimum_counts.get("calibration"),
-        checkpoints=checkpoints,
     )

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cohortium.data import Cohort, Preparation, common_names, prepare, read_argument, with_features
+from cohortium.data import (
+    Cohort,
+    PooledStatistics,
+    Preparation,
+    PreparationReport,
+    common_names,
+    prepare,
+    read_argument,
+    with_features,
+)
 from cohortium.data.values import Matrix, in_blocks
 from cohortium.data.wording import counted, examples
 from cohortium.errors import CohortiumError, FeatureError, ModelFileError, ParameterError
 from cohortium.learn import Model
 from cohortium.learn.model import probability
+from cohortium.run.adjusting import covariates_of_model
 
 # Of fewer samples means and spreads tell more of the samples than of the laboratory.
 _FEW_SAMPLES = 20
@@ -65,6 +77,7 @@ def read_for(model: Model, argument: str, *, label: str | None = None) -> Cohort
     class of the model are left out. Whether a plain table has samples or genes in rows is found by
     the model's features. Errors: as ``read_argument``.
     """
+    covariates = covariates_of_model(model)
     if label is not None:
         return read_argument(
             argument,
@@ -73,15 +86,16 @@ def read_for(model: Model, argument: str, *, label: str | None = None) -> Cohort
             negative=model.negative,
             missing_label="drop",
             numbers=model.kind == "linear",
+            covariates=covariates,
         )
     try:
-        return read_argument(argument)
+        return read_argument(argument, covariates=covariates)
     except ParameterError:
         # A plain table, which does not say what is in its rows.
         found = []
         for orientation in ("samples_in_rows", "genes_in_rows"):
             try:
-                cohort = read_argument(argument, orientation=orientation)
+                cohort = read_argument(argument, orientation=orientation, covariates=covariates)
             except CohortiumError as error:
                 refusal = error
             else:
@@ -91,12 +105,24 @@ def read_for(model: Model, argument: str, *, label: str | None = None) -> Cohort
         return max(found, key=lambda cohort: len(set(cohort.features) & set(model.features)))
 
 
-def predict(model: Model, cohort: Cohort) -> Predictions:
-    """Return the predictions for a cohort, prepared as by ``made_ready``; errors as there."""
+def predict(model: Model, cohort: Cohort, *, site: str | None = None) -> Predictions:
+    """Return the predictions for a cohort, prepared as by ``made_ready``; errors as there.
+
+    Of a model with sites' effects the one of ``site`` is added, without a site their mean. The
+    cohort has the model's covariates, as ``read_for`` reads them. ParameterError where the model
+    has no such site.
+    """
     ready, warnings = made_ready(model, cohort)
-    logits = np.full(len(cohort.samples), model.intercept)
+    logits = model.without_features(len(cohort.samples), cohort.covariates, site)
     for block, values in in_blocks(ready):
         logits += values @ model.weights[block]
+    if model.sites and site is None:
+        warnings = (
+            *warnings,
+            f"No site was named: each sample gets the mean effect of {', '.join(model.sites)}. "
+            "Predictions are right only for a site with that mean; their order does not depend on "
+            "it.",
+        )
     return Predictions(
         cohort.samples,
         logits if model.kind == "linear" else probability(logits),
@@ -110,15 +136,17 @@ def predict(model: Model, cohort: Cohort) -> Predictions:
 def made_ready(model: Model, cohort: Cohort) -> tuple[Matrix, tuple[str, ...]]:
     """Return a cohort's values, samples × the model's features, and what to be wary of.
 
-    They are prepared as the training's were, by the cohort's own samples' means and spreads.
-    A feature that the cohort lacks counts as its mean, with a warning. Raises FeatureError where
-    it lacks more than half, ModelFileError where the model does not say how to prepare.
+    They are prepared as the training's were: by pooled means and variances where the model holds
+    such, else by the cohort's own. A feature that the cohort lacks counts as its mean, with a
+    warning. Raises FeatureError where it lacks more than half, ModelFileError where the model does
+    not say how to prepare.
     """
     try:
         settings = dict(model.preparation)
         form, aliases = settings.pop("names", "exact"), settings.pop("aliases", {})
-        preparation = Preparation(**settings)
-    except TypeError:
+        standardise, clip = settings["standardise"], float(settings["clip"])
+        prepare_rows = _preparing(model, settings)
+    except (KeyError, TypeError, ValueError, ParameterError):
         raise ModelFileError(
             "The model does not say how values are to be prepared.",
             remedy="Give a model.json that a run of this version has written.",
@@ -127,13 +155,13 @@ def made_ready(model: Model, cohort: Cohort) -> tuple[Matrix, tuple[str, ...]]:
     there = set(named.features)
     known = [name for name in model.features if name in there]
     lacking = sorted(set(model.features) - set(known))
-    if 2 * len(lacking) > len(model.features) or (lacking and preparation.standardise != "site"):
+    if 2 * len(lacking) > len(model.features) or (lacking and standardise == "none"):
         raise FeatureError(
             f"{cohort.source} lacks {len(lacking):,} of the model's "
             f"{counted(len(model.features), 'feature')}: {examples(lacking)}.",
             remedy="Use data measured on the same features, named alike.",
         )
-    ready, report = prepare(named.select_features(known), preparation)
+    ready, report = prepare_rows(named.select_features(known))
     values = with_features(ready, model.features).values
     cells = len(cohort.samples) * len(model.features)
     warnings = list(cohort.notes)
@@ -142,7 +170,7 @@ def made_ready(model: Model, cohort: Cohort) -> tuple[Matrix, tuple[str, ...]]:
             f"{counted(len(lacking), 'feature')} of the model's {len(model.features):,} lacking, "
             f"counted as their mean: {examples(lacking)}."
         )
-    if preparation.standardise == "site" and len(cohort.samples) < _FEW_SAMPLES:
+    if standardise == "site" and len(cohort.samples) < _FEW_SAMPLES:
         warnings.append(
             f"Values are standardised by these {counted(len(cohort.samples), 'sample')} alone: of "
             "so few the means and spreads are uncertain, and so are the predictions."
@@ -150,6 +178,19 @@ def made_ready(model: Model, cohort: Cohort) -> tuple[Matrix, tuple[str, ...]]:
     if report.clipped_cells > _MANY_CLIPPED * cells:
         warnings.append(
             f"{report.clipped_cells / cells:.1%} of the values lie beyond the bound of "
-            f"{preparation.clip:g}: they are unlike the training's (other units, no logarithm?)."
+            f"{clip:g}: they are unlike the training's (other units, no logarithm?)."
         )
     return values, tuple(warnings)
+
+
+def _preparing(
+    model: Model, settings: Mapping[str, Any]
+) -> Callable[[Cohort], tuple[Cohort, PreparationReport]]:
+    """Return what prepares rows as a model's settings say; errors where these mean nothing."""
+    if settings["standardise"] != "pooled":
+        own = Preparation(**settings)
+        return lambda cohort: prepare(cohort, own)
+    mean, variance = (np.array(settings[name], np.float64) for name in ("mean", "variance"))
+    clip, bound = float(settings["clip"]), float(settings["value_bound"])
+    statistics = PooledStatistics(model.features, mean, variance, bound)
+    return lambda cohort: statistics.of(cohort.features).prepare(cohort, clip)

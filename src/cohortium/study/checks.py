@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from cohortium.errors import StudyError
-from cohortium.study.locating import place
+from cohortium.study.complaints import Complaints
+from cohortium.study.covariate_checks import check_covariates
 
 if TYPE_CHECKING:
     from cohortium.study.schema import Study
@@ -15,33 +15,28 @@ if TYPE_CHECKING:
 _LARGEST_PORT = 65535
 # Of what may be revealed, that which consists of counts.
 _COUNTS = ("calibration",)
+# Of larger raw values the model's weights would be too small for their unit.
+_LARGEST_SECRETLY_POOLED = 1024.0
+# What is revealed without a cross-validation.
+_UNVALIDATED = ("model", "feature_statistics")
 # And that which is of labels that are numbers.
 _OF_NUMBERS = ("r2", "mse")
 
 
-class _Complaints:
-    """Makes the errors about one file: each names the line of the key that it is about."""
-
-    def __init__(self, source: str, text: str) -> None:
-        self._source = source
-        self._text = text
-
-    def about(self, location: Sequence[str | int], what: str, *, remedy: str) -> StudyError:
-        return StudyError(f"{place(self._source, self._text, location)}: {what}", remedy=remedy)
-
-
 def check_study(study: Study, source: str, text: str) -> None:
     """Raise StudyError, naming a line of ``text``, where parts of a study contradict each other."""
-    complaints = _Complaints(source, text)
+    complaints = Complaints(source, text)
     _check_parties(study, complaints)
     _check_features(study, complaints)
+    check_covariates(study, complaints)
     _check_reveals(study, complaints)
+    _check_preparation(study, complaints)
     _check_model(study, complaints)
     _check_kind(study, complaints)
     _check_validation(study, complaints)
 
 
-def _check_parties(study: Study, complaints: _Complaints) -> None:
+def _check_parties(study: Study, complaints: Complaints) -> None:
     names = [party.name for party in study.party]
     for index, name in enumerate(names):
         if name in names[:index]:
@@ -91,7 +86,7 @@ def _check_parties(study: Study, complaints: _Complaints) -> None:
             )
 
 
-def _check_features(study: Study, complaints: _Complaints) -> None:
+def _check_features(study: Study, complaints: Complaints) -> None:
     features = study.features
     if (features.list is None) == (features.mode == "list"):
         raise complaints.about(
@@ -122,7 +117,7 @@ def _check_features(study: Study, complaints: _Complaints) -> None:
         )
 
 
-def _check_reveals(study: Study, complaints: _Complaints) -> None:
+def _check_reveals(study: Study, complaints: Complaints) -> None:
     whats = [reveal.what for reveal in study.reveal]
     roles = {party.name: party.roles for party in study.party}
     for index, reveal in enumerate(study.reveal):
@@ -154,7 +149,57 @@ def _check_reveals(study: Study, complaints: _Complaints) -> None:
                 )
 
 
-def _check_model(study: Study, complaints: _Complaints) -> None:
+def _check_preparation(study: Study, complaints: Complaints) -> None:
+    """Raise where one line of pooled standardisation lacks another that it needs."""
+    preparation = study.preparation
+    pooled = preparation.standardise == "pooled"
+    places = {reveal.what: index for index, reveal in enumerate(study.reveal)}
+    told = places.get("feature_statistics")
+    if told is not None and not pooled:
+        raise complaints.about(
+            ("reveal", told, "what"),
+            "'feature_statistics' are revealed, but nothing is standardised by them.",
+            remedy="Say standardise = 'pooled' in [preparation], or take the [[reveal]] out.",
+        )
+    if (told is not None) != (preparation.impute == "pooled-mean"):
+        raise complaints.about(
+            ("preparation", "impute") if told is None else ("reveal", told, "what"),
+            "impute = 'pooled-mean' and a [[reveal]] of 'feature_statistics' go together: only a "
+            "mean that a site is told can replace its missing values.",
+            remedy="Say both, or neither.",
+        )
+    if pooled != (preparation.value_bound is not None):
+        raise complaints.about(
+            ("preparation", "standardise" if pooled else "value_bound"),
+            "standardise = 'pooled' and value_bound go together: of values up to that bound means "
+            "and variances are computed.",
+            remedy="Say both, or neither: value_bound = 64.0, say, for logarithms of expression.",
+        )
+    if study.secretly_pooled and (preparation.value_bound or 0) > _LARGEST_SECRETLY_POOLED:
+        raise complaints.about(
+            ("preparation", "value_bound"),
+            f"value_bound = {preparation.value_bound:g} is above {_LARGEST_SECRETLY_POOLED:g}, "
+            "the largest for means and variances that nobody is told.",
+            remedy="Take logarithms, or add a [[reveal]] of 'feature_statistics'.",
+        )
+    if told is None:
+        return
+    receivers = set(study.reveal[told].to)
+    readers = set(study.reveal[places["model"]].to) if "model" in places else set()
+    for names, why in (
+        (study.with_role("data"), "owns samples, which it standardises by them"),
+        (sorted(readers), "receives the model, which means nothing without them"),
+    ):
+        for name in names:
+            if name not in receivers:
+                raise complaints.about(
+                    ("reveal", told, "to"),
+                    f"'feature_statistics' are not revealed to {name!r}, which {why}.",
+                    remedy=f"Add {name!r} to the receivers.",
+                )
+
+
+def _check_model(study: Study, complaints: Complaints) -> None:
     model = study.model
     twice = sorted({value for value in model.l2 if model.l2.count(value) > 1})
     if twice:
@@ -176,6 +221,13 @@ def _check_model(study: Study, complaints: _Complaints) -> None:
             ),
             (("data", "weight"), "data.weight", study.data.weight is not None),
             (("validation",), "[validation]", study.validation is not None),
+            (("data", "covariates"), "data.covariates", bool(study.data.covariates)),
+            (("model", "site_indicators"), "model.site_indicators", model.site_indicators),
+            (
+                ("preparation", "standardise"),
+                "standardise = 'pooled' without a [[reveal]] of 'feature_statistics'",
+                study.secretly_pooled,
+            ),
         )
         if asked
     ]
@@ -192,6 +244,20 @@ def _check_model(study: Study, complaints: _Complaints) -> None:
             f"{name} is for the dual alone, but the model is to be trained in the primal.",
             remedy="Leave out batch, learning_rate and momentum, and form = 'primal'.",
         )
+    for section, name, asked in (
+        ("data", "weight", study.data.weight is not None),
+        ("model", "class_weight", model.class_weight is not None),
+        ("data", "covariates", bool(study.data.covariates)),
+        ("model", "site_indicators", model.site_indicators),
+    ):
+        if not (study.secretly_pooled and asked):
+            continue
+        raise complaints.about(
+            (section, name),
+            f"{section}.{name} and standardise = 'pooled' by means and variances that nobody is "
+            "told are not there together.",
+            remedy=f"Leave {name} out, or add a [[reveal]] of 'feature_statistics'.",
+        )
     if isinstance(model.class_weight, list) and max(model.class_weight) > model.weight_bound:
         raise complaints.about(
             ("model", "class_weight"),
@@ -200,7 +266,7 @@ def _check_model(study: Study, complaints: _Complaints) -> None:
         )
 
 
-def _check_kind(study: Study, complaints: _Complaints) -> None:
+def _check_kind(study: Study, complaints: Complaints) -> None:
     """Refuse what is of classes where labels are numbers, and the other way round."""
     linear = study.model.kind == "linear"
     if linear:
@@ -225,7 +291,7 @@ def _check_kind(study: Study, complaints: _Complaints) -> None:
     if study.validation is not None and study.validation.choose is not None:
         wanted.append((("validation", "choose"), study.validation.choose))
     for location, what in wanted:
-        if what != "model" and (what in _OF_NUMBERS) != linear:
+        if what not in _UNVALIDATED and (what in _OF_NUMBERS) != linear:
             raise complaints.about(
                 location,
                 f"{what!r} is of a {'logistic' if linear else 'linear'} regression, but model.kind "
@@ -245,8 +311,10 @@ def _check_kind(study: Study, complaints: _Complaints) -> None:
         )
 
 
-def _check_validation(study: Study, complaints: _Complaints) -> None:
-    metrics = [index for index, reveal in enumerate(study.reveal) if reveal.what != "model"]
+def _check_validation(study: Study, complaints: Complaints) -> None:
+    metrics = [
+        index for index, reveal in enumerate(study.reveal) if reveal.what not in _UNVALIDATED
+    ]
     if study.validation is None:
         if metrics:
             raise complaints.about(

@@ -14,6 +14,7 @@ _ROLES = {
 }
 _WHAT = {
     "model": "the weight of every feature, and the intercept",
+    "feature_statistics": "the mean and the variance of every feature over all samples",
     "accuracy": "the share of held-out samples that are told right, for each λ",
     "balanced_accuracy": "the mean of sensitivity and specificity on held-out samples, for each λ",
     "sensitivity": "the share of held-out positives told right, for each λ",
@@ -65,11 +66,10 @@ def _work(study: Study) -> list[str]:
     lines = [
         f"A {model.kind} regression is trained in {model.iterations} iterations on the samples of "
         f"all data owners together, with L2 regularisation λ = {strengths}.",
-        "Each site replaces missing values by its own mean"
-        + (", standardises each feature by its own mean and deviation" * _standardised(study))
-        + f" and clips what exceeds {study.preparation.clip:g}, before anything leaves it.",
+        *_preparation(study),
     ]
     lines.append(_FEATURES[study.features.mode] + _FORMS[study.features.names])
+    lines += _adjusted(study)
     if model.class_weight == "balanced":
         lines.append("Classes are weighted by their counts, which stay secret.")
     if model.kind == "linear":
@@ -102,8 +102,50 @@ def _work(study: Study) -> list[str]:
     return lines
 
 
-def _standardised(study: Study) -> bool:
-    return study.preparation.standardise == "site"
+def _adjusted(study: Study) -> list[str]:
+    """Return what the model is adjusted for, without penalty."""
+    data, lines = study.data, []
+    told = [f"{name} (from {low:g} to {high:g})" for name, (low, high) in data.ranges.items()]
+    told += [f"{name} ({', '.join(levels)})" for name, levels in data.levels.items()]
+    if told:
+        lines.append(
+            f"The model is adjusted for {', '.join(told)}: their weights are not penalised."
+        )
+        if data.fill:
+            filled = ", ".join(f"{name} by {value}" for name, value in data.fill.items())
+            lines.append(f"Of covariates a missing value is replaced: {filled}.")
+    if study.model.site_indicators:
+        first, *others = study.with_role("data")
+        lines.append(
+            f"{', '.join(others)} {'has' if len(others) == 1 else 'have'} an effect each, relative "
+            f"to {first}, which is not penalised."
+        )
+    return lines
+
+
+def _preparation(study: Study) -> list[str]:
+    settings = study.preparation
+    if study.secretly_pooled:
+        return [
+            "Each site replaces missing values by its own mean. Values, of at most "
+            f"{settings.value_bound:g}, are shared as they are, and standardised on shares by the "
+            "mean and the deviation of each feature over all sites' samples, which nobody is told. "
+            "They are not clipped. The model is for values that are not standardised.",
+        ]
+    if settings.standardise == "pooled":
+        return [
+            "The mean and the variance of each feature over all sites' samples are computed on "
+            f"shares, of values up to {settings.value_bound:g} (a missing one counts as its "
+            "site's mean), and told to the sites. Each then replaces missing values by that mean, "
+            "standardises by that mean and deviation, and clips what exceeds "
+            f"{settings.clip:g}, before its rows are shared.",
+        ]
+    standardises = ", standardises each feature by its own mean and deviation"
+    return [
+        "Each site replaces missing values by its own mean"
+        + standardises * (settings.standardise == "site")
+        + f" and clips what exceeds {settings.clip:g}, before anything leaves it.",
+    ]
 
 
 def _parties(study: Study) -> list[str]:
@@ -116,7 +158,8 @@ def _parties(study: Study) -> list[str]:
 
 def _reveals(study: Study) -> list[str]:
     lines = [
-        f"{', '.join(reveal.to)}: {_name(reveal.what)} – {_WHAT[reveal.what]}{_suppressed(reveal)}."
+        f"{', '.join(reveal.to)}: {_name(reveal.what)} – {_WHAT[reveal.what]}"
+        f"{_besides(study, reveal)}{_suppressed(reveal)}."
         for reveal in study.reveal
     ]
     lines.append(
@@ -124,6 +167,15 @@ def _reveals(study: Study) -> list[str]:
         "If one did not, nothing else is revealed."
     )
     return lines
+
+
+def _besides(study: Study, reveal: Reveal) -> str:
+    """Return what a model has besides features and intercept."""
+    if reveal.what != "model":
+        return ""
+    return "; of every covariate" * bool(study.data.covariates) + (
+        "; the effect of each site" * study.model.site_indicators
+    )
 
 
 def _suppressed(reveal: Reveal) -> str:
@@ -209,6 +261,13 @@ def _risks(study: Study) -> list[str]:
             "Suppressed calibration counts can be worked out where class counts are known from "
             "elsewhere: another λ's table, or a metric."
         )
+    owners = study.with_role("data")
+    if "feature_statistics" in revealed:
+        risks.append(
+            "From pooled means and variances whoever knows all sites' but one can work out that "
+            "one's"
+            + (f": {owners[0]} those of {owners[1]}, and the reverse." * (len(owners) == 2) or ".")
+        )
     if study.validation is not None and study.validation.group is not None:
         risks.append(
             f"Each site keeps the samples of one {study.validation.group!r} together. Who has "
@@ -220,6 +279,15 @@ def _risks(study: Study) -> list[str]:
         risks.append(
             f"{dealer} deals and receives results: it learns no more than any receiver, but it is "
             "not neutral."
+        )
+    if "model" in revealed and study.model.site_indicators:
+        risks.append(
+            "A site's effect tells about how many of its samples are positive, other things being "
+            "equal: the less the features tell of the label, the more exactly."
+        )
+    if "model" in revealed and study.data.levels:
+        risks.append(
+            "The weight of a level that few samples have tells of these few. Join rare levels."
         )
     missing = [party.name for party in study.party if not (party.address and party.certificate)]
     if missing:

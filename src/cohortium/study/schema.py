@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from cohortium.data import Covariate
 from cohortium.errors import StudyError
 from cohortium.study.checks import check_study
 from cohortium.study.wording import explain
@@ -44,6 +45,9 @@ ClassWeights = Annotated[
 ]
 FeatureName = Annotated[str, Field(min_length=1, max_length=1000)]
 FeatureList = Annotated[list[FeatureName], Field(min_length=1)]
+Level = Annotated[str, Field(min_length=1, max_length=200)]
+Number = Annotated[float, Field(ge=-1e12, le=1e12)]
+Range = Annotated[list[Number], Field(min_length=2, max_length=2)]
 Lambda = Annotated[float, Field(ge=0, le=1e9)]
 _LARGEST_FILE = 16 << 20
 
@@ -71,7 +75,11 @@ class Party(_Strict):
 
 
 class DataSection(_Strict):
-    """``[data]``: how each site's table is read; ``weight`` is the column of samples' weights."""
+    """``[data]``: how each site's table is read; ``weight`` is the column of samples' weights.
+
+    Of each covariate ``ranges`` or ``levels`` say what it may be; ``fill`` what replaces a missing
+    value.
+    """
 
     label: str | None = None
     positive: str | None = None
@@ -79,6 +87,10 @@ class DataSection(_Strict):
     orientation: Literal["samples_in_rows", "genes_in_rows"] | None = None
     missing_label: Literal["error", "drop"] = "error"
     weight: ColumnName | None = None
+    covariates: Annotated[list[FeatureName], Field(max_length=100)] = []
+    ranges: dict[FeatureName, Range] = {}
+    levels: dict[FeatureName, Annotated[list[Level], Field(min_length=2, max_length=100)]] = {}
+    fill: dict[FeatureName, Number | Level] = {}
 
 
 class FeaturesSection(_Strict):
@@ -95,11 +107,17 @@ class FeaturesSection(_Strict):
 
 
 class PreparationSection(_Strict):
-    """``[preparation]``: what each site does to its values before they are shared."""
+    """``[preparation]``: what each site does to its values before they are shared.
 
-    impute: Literal["site-mean"] = "site-mean"
-    standardise: Literal["site", "none"] = "site"
+    ``standardise`` "pooled": by the mean and variance of all sites' samples together, which are
+    revealed to the sites where "feature_statistics" is listed, and secret otherwise;
+    ``value_bound`` is then the largest value before that.
+    """
+
+    impute: Literal["site-mean", "pooled-mean"] = "site-mean"
+    standardise: Literal["site", "pooled", "none"] = "site"
     clip: Annotated[float, Field(gt=0, le=1024)] = 8.0
+    value_bound: Annotated[float, Field(ge=1, le=1e6)] | None = None
 
 
 def _as_list(value: Any) -> Any:
@@ -127,6 +145,7 @@ class ModelSection(_Strict):
     batch: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
     learning_rate: Annotated[float, Field(ge=1e-9, le=1000)] | None = None
     momentum: Annotated[float, Field(ge=0, le=0.999)] | None = None
+    site_indicators: bool = False
 
 
 class ValidationSection(_Strict):
@@ -152,7 +171,7 @@ class Reveal(_Strict):
     ``minimum_count`` is for what consists of counts: smaller ones are suppressed before the reveal.
     """
 
-    what: Literal["model", Metric, "calibration"]
+    what: Literal["model", Metric, "calibration", "feature_statistics"]
     to: Annotated[list[PartyName], Field(min_length=1)]
     minimum_count: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
 
@@ -175,13 +194,34 @@ class Study(_Strict):
         return tuple(party.name for party in self.party if role in party.roles)
 
     @property
+    def secretly_pooled(self) -> bool:
+        """Whether values are standardised by pooled moments that nobody is told."""
+        told = any(each.what == "feature_statistics" for each in self.reveal)
+        return self.preparation.standardise == "pooled" and not told
+
+    @property
     def reading(self) -> dict[str, Any]:
         """How a site's file is read, as ``read_argument`` takes it."""
         return {
-            **self.data.model_dump(),
+            **self.data.model_dump(exclude={"covariates", "ranges", "levels", "fill"}),
+            "covariates": self.covariates,
             "numbers": self.model.kind == "linear",
             "group": None if self.validation is None else self.validation.group,
         }
+
+    @property
+    def covariates(self) -> tuple[Covariate, ...]:
+        """The covariates, as readers understand them."""
+        data = self.data
+        return tuple(
+            Covariate(
+                name,
+                (data.ranges[name][0], data.ranges[name][1]) if name in data.ranges else None,
+                tuple(data.levels.get(name, ())),
+                data.fill.get(name),
+            )
+            for name in data.covariates
+        )
 
     @property
     def minimum_counts(self) -> dict[str, int]:

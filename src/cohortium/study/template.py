@@ -42,6 +42,13 @@ negative = "no"
 #orientation = "samples_in_rows"   # or "genes_in_rows"; found out where it is not given
 #missing_label = "error"        # or "drop": leave out samples without a label
 #weight = "a column"            # how much each sample counts, 0 to weight_bound; beside the label
+# Covariates: columns of the table, of the label file or of a file of their own; their weights are
+# not penalised. Of each say in which range it lies, or what levels it has, the one that the others
+# are compared with first.
+#covariates = ["age", "sex"]
+#ranges = {{ age = [0, 120] }}    # a value beyond is an error
+#levels = {{ sex = ["female", "male"] }}
+#fill = {{ age = 50 }}            # what replaces a missing value; without it, such are an error
 
 # Which features are trained on. "intersection" (what all sites have) and "union" (what any has;
 # 0, the mean, at a site that lacks it) let the sites tell each other the names of their features.
@@ -53,9 +60,11 @@ mode = "same"                   # "same": all sites have the same; "intersection
 #aliases = {{ "HER2" = "ERBB2" }} # of names = "gene"
 
 [preparation]
-#impute = "site-mean"           # missing values, by each site's own mean
-#standardise = "site"           # by each site's own mean and deviation; or "none"
+#impute = "site-mean"           # missing values, by each site's own mean; "pooled-mean" of "pooled"
+#standardise = "site"           # by each site's own mean and deviation; "none"; "pooled": by all
+                                # samples' together, secret or with [[reveal]] "feature_statistics"
 #clip = 8.0                     # values beyond are cut to it, above 0 to 1024
+#value_bound = 64.0             # of "pooled": no value may exceed it before that, 1 to 1e6
 
 [model]
 #kind = "logistic"              # or "linear": labels are numbers; leave out positive and negative
@@ -72,6 +81,7 @@ mode = "same"                   # "same": all sites have the same; "intersection
 #batch = 128                    # mini-batches, in the primal: for many samples and few features
 #learning_rate = 0.1            # of mini-batches, 1e-9 to 1000
 #momentum = 0.9                 # of mini-batches, 0 to 0.999
+#site_indicators = true         # an effect of each data owner but the first, not penalised
 
 # Cross-validation, in the same rounds. Take it out with the [[reveal]] of "auc" below.
 [validation]
@@ -85,7 +95,7 @@ folds = 5                       # 2 to 100
 
 # Everything that becomes readable, and to whom: nothing else does. One entry for each of "model",
 # "accuracy", "balanced_accuracy", "sensitivity", "specificity", "log_loss", "brier", "auc",
-# "auc_bounds", "calibration"; of a linear regression "model", "r2", "mse".
+# "auc_bounds", "calibration", "feature_statistics"; of a linear regression "model", "r2", "mse".
 [[reveal]]
 what = "model"
 to = {receivers}
@@ -99,6 +109,11 @@ to = {receivers}
 #what = "calibration"
 #to = {receivers}
 #minimum_count = 10             # 2 to 1000000
+
+# Of standardise = "pooled": each feature's mean and variance over all samples, to all data owners.
+#[[reveal]]
+#what = "feature_statistics"
+#to = {receivers}
 """
 
 
