@@ -175,13 +175,14 @@ def rehearse(
     ledger.fix_shapes(revealed_shapes(plan, list(ledger.allowed), choose=choose))
     roles = Roles(study.with_role("compute"), *study.with_role("deal"))
     engine = NumpyEngine()
-    protocol = start(mesh, roles, ledger, engine)
-    meter = _Meter(mesh, protocol, few)
+    # Before the parties exchange keys: time to make rows up must not count as waiting for a peer.
     owned = {}
-    zeros = np.zeros(features)
-    moments = {mesh.name: (zeros, zeros)} if mesh.name in samples else {}
     if mesh.name in samples:
         owned[mesh.name] = _training_rows(study, samples[mesh.name], features)
+    protocol = start(mesh, roles, ledger, engine)
+    meter = _Meter(mesh, protocol, few)
+    zeros = np.zeros(features)
+    moments = {mesh.name: (zeros, zeros)} if mesh.name in samples else {}
     engine.run(
         lambda: run_preparation(protocol, study, samples, features, moments, ledger.allowed, meter)
     )
@@ -232,6 +233,8 @@ class _MadeUp(Values):
         self._numbers = np.clip(numbers, -1.0, 1.0, out=numbers)
 
     def made(self, features: Features) -> Array:
+        if isinstance(features, slice) and self._numbers.shape == self.shape:
+            return self._numbers[:, features].copy()
         places = np.arange(self.shape[1])[features]
         return self._numbers[:, places % self._numbers.shape[1]]
 
