@@ -174,6 +174,11 @@ def test_two_rounds_an_iteration_however_many_columns(columns):
     assert rounds[0] == 2 * 3 + 17 + 32
 
 
+def cost(protocol):
+    counters = protocol.counters
+    return counters.rounds, sum(gate.bytes_sent for gate in counters.gates.values())
+
+
 def test_the_projection_is_the_power_series_of_the_inverse(computing):
     """Against float64: eigenvalues are 2^exponent·(1 − (1 − λ)^4096), so never above 2^exponent."""
     rows = Rows(seed=5)
@@ -185,14 +190,16 @@ def test_the_projection_is_the_power_series_of_the_inverse(computing):
         given = rows.covariates if me == "p0" else None
         request = InputRequest("covariates", "p0", given, shape, 15, 1.0)
         (covariates,) = secret_inputs(protocol, [request])
-        before = protocol.counters.rounds
+        before = cost(protocol)
         found = project(protocol, covariates, None, SIZES, plan, 15)
-        rounds = protocol.counters.rounds - before
+        rounds, sent = (now - then for now, then in zip(cost(protocol), before, strict=True))
         told = names_of(2)
-        return rounds, found.logits.reveal("F", told), found.solver.reveal("A", told)
+        return rounds, sent, found.logits.reveal("F", told), found.solver.reveal("A", told)
 
-    rounds, projection, solver = run_parties(program, computing)["p0"]
+    rounds, sent, projection, solver = run_parties(program, computing)["p0"]
+    n, c = rows.free.shape
     assert rounds == 30
+    assert sent == 8 * (50 * c**2 + 2 * c * n + 2 * n**2) * (computing - 1)
     left, sizes, _ = np.linalg.svd(rows.free * 2.0 ** (-plan.spread_exponent / 2), False)
     assert sizes.max() < 1
     scale = 2.0**plan.exponent
