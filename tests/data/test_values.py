@@ -46,7 +46,7 @@ def test_stored_calls_are_prepared_as_float64_is(standardise, monkeypatch):
         named, naming = common_names(cohort, "variant")
         assert naming.swapped == 50
         ready, report = prepare(named, Preparation(standardise=standardise, clip=1.5))
-        folded = by_fold(ready, 3, np.random.default_rng(1))
+        folded, _ = by_fold(ready, 3, np.random.default_rng(1))
         wider = with_features(folded, ["nowhere", *sorted(folded.features)[::-1]])
         found.append((wider.values, report, folded.samples))
     (made, report, order), (expected, same, other) = found
@@ -82,7 +82,7 @@ def test_no_float64_matrix_of_all_values_is_ever_made(tmp_path, monkeypatch):
         RunRegister(tmp_path).add(stored, "0" * 64)
         named, _ = common_names(stored.take(np.arange(1, samples)), "variant")
         ready, _ = prepare(named, Preparation())
-        aligned = with_features(by_fold(ready, 5), [*named.features[::-1]])
+        aligned = with_features(by_fold(ready, 5)[0], [*named.features[::-1]])
         total = sum(float(values.sum()) for _, values in in_blocks(aligned.values))
         peak = tracemalloc.get_traced_memory()[1]
         kept = aligned.values[:, :]

@@ -7,6 +7,7 @@ import pytest
 from learn_trainings import DISCLOSURES, train_clear, train_secure
 from mpc_parties import names_of, run_parties
 
+from cohortium.errors import ParameterError
 from cohortium.learn import Adjustment, DualParameters, plan_dual, revealed_shapes, train
 from cohortium.learn.adjusting import project
 from cohortium.mpc import InputRequest, secret_inputs
@@ -220,3 +221,8 @@ def test_choosing_a_penalty_keeps_the_covariates():
     best = int(np.argmax(every["auc"]))
     (chosen,) = train(clear, plan, SIZES, rows.divided(), told, choose="auc")["model"].T
     np.testing.assert_allclose(chosen, every["model"][:, best], atol=1e-6)
+
+
+def test_covariates_and_secret_pooled_moments_are_not_there_together():
+    with pytest.raises(ParameterError, match="secret pooled moments"):
+        Rows().plan(value_bound=16.0)

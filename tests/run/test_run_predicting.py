@@ -82,6 +82,11 @@ def test_what_can_not_be_predicted_is_refused() -> None:
         predict(model(standardise="none"), cohort(genes(0, 5)))
     with pytest.raises(ModelFileError, match="how values are to be prepared"):
         predict(model(more=1), cohort(genes(0, 6)))
+    pooled = {"standardise": "pooled", "mean": [7.0] * 6, "variance": [4.0] * 6, "value_bound": 9.0}
+    assert len(predict(model(**pooled), cohort(genes(0, 6))).values) == 40
+    for wrong in ({"mean": [7.0]}, {"variance": ["x"] * 6}, {"value_bound": None}, {"clip": []}):
+        with pytest.raises(ModelFileError, match="how values are to be prepared"):
+            predict(model(**{**pooled, **wrong}), cohort(genes(0, 6)))
 
 
 def test_few_samples_and_strange_values_are_warned_of() -> None:

@@ -18,6 +18,7 @@ from cohortium.net import Mesh, memory_meshes
 from cohortium.run.forecast import Forecast
 from cohortium.run.planning import make_plan, run_training
 from cohortium.run.rehearsal import StatedSize, exchange_sizes, rehearse
+from cohortium.run.together import run_preparation
 from cohortium.study import DisclosureLedger, Study
 
 ADJUSTED = (
@@ -35,6 +36,15 @@ THREE: Mapping[str, Sequence[str]] = {
     "c": ("compute",),
     "d": ("deal",),
 }
+POOLED = """
+[preparation]
+standardise = "pooled"
+impute = "pooled-mean"
+value_bound = 8.0
+[[reveal]]
+what = "feature_statistics"
+to = ["north", "south"]
+"""
 VALIDATED = """
 [validation]
 folds = 3
@@ -96,6 +106,8 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
         if study.data.covariates:
             columns = random.uniform(-0.5, 0.5, (len(values), 3))
             owned[mesh.name] = (*owned[mesh.name], columns)
+    moments = {name: (rows[0].mean(0), rows[0].var(0)) for name, rows in owned.items()}
+    run_preparation(protocol, study, samples, features, moments, ledger.allowed)
     run_training(protocol, study, plan, samples, owned, ledger.allowed)
     mesh.flush_ahead()
     sent = {peer: count - before[peer] for peer, count in mesh.sent_to.items()}
@@ -118,6 +130,7 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
             ),
             9,
         ),
+        (TWO_SITES, study_text(iterations=12, features='mode = "same"') + POOLED, 40),
     ],
     ids=[
         "dual",
@@ -127,6 +140,7 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
         "linear with weights",
         "three compute",
         "mini-batches",
+        "pooled",
     ],
 )
 def test_a_forecast_is_of_the_run(

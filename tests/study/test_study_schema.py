@@ -126,7 +126,7 @@ def test_a_wrong_type_is_named(old: str, new: str, told: str) -> None:
         ("iterations = 10", "logit_bound = 0.5", "model.logit_bound = 0.5 should be greater"),
         ("iterations = 10", 'kind = "neural"', "model.kind = \"neural\" should be 'logistic'"),
         ("clip = 8.0", 'impute = "zero"', "preparation.impute = \"zero\" should be 'site-mean'"),
-        ("clip = 8.0", 'standardise = "all"', "should be 'site' or 'none'"),
+        ("clip = 8.0", 'standardise = "all"', "should be 'site', 'pooled' or 'none'"),
         ('label = "case"', 'orientation = "rows"', "'samples_in_rows' or 'genes_in_rows'"),
         ('label = "case"', 'missing_label = "keep"', "should be 'error' or 'drop'"),
         ('name = "asthma"', 'name = ""', 'study.name = "" should not be empty'),
@@ -350,6 +350,55 @@ def test_a_union_needs_values_whose_mean_is_0() -> None:
     assert "line 23: features.mode = 'union' imputes a feature" in refused(union)
 
 
+TOLD = '\n[[reveal]]\nwhat = "feature_statistics"\nto = ["north", "south"]\n'
+POOLED = 'standardise = "pooled"\nimpute = "pooled-mean"\nvalue_bound = 64.0'
+
+
+UNTOLD = 'standardise = "pooled"\nvalue_bound = 64.0'
+
+
+@pytest.mark.parametrize(
+    ("lines", "reveal", "told"),
+    [
+        (POOLED, "", "line 21: impute = 'pooled-mean' and a [[reveal]] of 'feature_statistics' go"),
+        (UNTOLD + '\n[model]\nform = "primal"', "", "line 20: standardise = 'pooled' without a"),
+        (UNTOLD + "\n[model]\nbatch = 3", "", "line 20: standardise = 'pooled' without a [[reve"),
+        (UNTOLD + '\n[model]\nclass_weight = "balanced"', "", "line 23: model.class_weight and"),
+        ("", TOLD, "line 30: 'feature_statistics' are revealed, but nothing is standardised by"),
+        (UNTOLD.replace("64", "4096"), "", "line 21: value_bound = 4096 is above 1024"),
+        (UNTOLD, TOLD, "line 31: impute = 'pooled-mean' and a [[reveal]] of 'feature_statistics'"),
+        ('impute = "pooled-mean"', "", "line 20: impute = 'pooled-mean' and a [[reveal]] of"),
+        (POOLED[:-18], TOLD, "line 20: standardise = 'pooled' and value_bound go together"),
+        ("value_bound = 64.0", "", "line 20: standardise = 'pooled' and value_bound go together"),
+        ("value_bound = 0.5", "", "preparation.value_bound = 0.5 should be greater than or equal"),
+        (
+            POOLED,
+            TOLD.replace(', "south"', ""),
+            "line 33: 'feature_statistics' are not revealed to 'south', which owns samples",
+        ),
+        (
+            POOLED + '\n[features]\nmode = "union"',
+            TOLD,
+            "line 24: features.mode = 'union' imputes a feature that a site lacks by 0",
+        ),
+    ],
+)
+def test_pooled_standardisation_is_said_in_all_its_places(
+    lines: str, reveal: str, told: str
+) -> None:
+    text = STUDY.replace("[preparation]\nclip = 8.0", f"[preparation]\n{lines}") + reveal
+    if "[model]" in lines:
+        text = text.replace("[model]\niterations = 10\n", "")
+    assert told in refused(text)
+
+
+def test_a_receiver_of_a_model_needs_the_statistics() -> None:
+    text = STUDY.replace("clip = 8.0", POOLED).replace('["deal"]', '["deal", "receive"]') + TOLD
+    assert parse_study(text).study.preparation.value_bound == 64.0
+    told = refused(text.replace('to = ["north", "south"]', 'to = ["north", "uni"]', 1))
+    assert "not revealed to 'uni', which receives the model" in told
+
+
 def test_a_metric_needs_a_validation() -> None:
     text = refused(changed('what = "model"', 'what = "auc"'))
     assert "asthma.toml: line 26: 'auc' is revealed, but there is no [validation]" in text
@@ -466,6 +515,23 @@ def test_covariates_are_for_the_dual(primal: str) -> None:
     assert "line 18: data.covariates is for the dual alone" in text
     text = refused(STUDY.replace(model, f"{model}\nsite_indicators = true\n{primal}"))
     assert "line 24: model.site_indicators is for the dual alone" in text
+
+
+@pytest.mark.parametrize(
+    ("adjusted", "line"),
+    [
+        (COVARIATES, "line 18: data.covariates"),
+        ('label = "case"\n\n[model]\nsite_indicators = true\n', "model.site_indicators"),
+    ],
+)
+def test_covariates_are_not_for_secret_pooled_moments(adjusted: str, line: str) -> None:
+    text = changed("clip = 8.0", 'standardise = "pooled"\nvalue_bound = 16.0')
+    if "[model]" in adjusted:
+        text = text.replace("[model]\niterations = 10\n", "")
+    text = text.replace('label = "case"\n', adjusted)
+    told = refused(text)
+    assert line in told
+    assert "that nobody is" in told
 
 
 def test_site_indicators_need_sites() -> None:

@@ -18,6 +18,7 @@ from cohortium.data.covariates import Covariate, scale, scaled
 from cohortium.data.folds import assignment_of, by_fold, fold_assignment, group_folds
 from cohortium.data.idash import read_idash
 from cohortium.data.naming import NamingReport, common_names
+from cohortium.data.pooled import PooledStatistics, check_raw_values, site_moments
 from cohortium.data.preparation import (
     Fitted,
     Preparation,
@@ -34,6 +35,7 @@ __all__ = [
     "DataCheck",
     "Fitted",
     "NamingReport",
+    "PooledStatistics",
     "Preparation",
     "PreparationReport",
     "SiteAlignment",
@@ -41,6 +43,7 @@ __all__ = [
     "builds_in_words",
     "by_fold",
     "check_cohort",
+    "check_raw_values",
     "common_features",
     "common_names",
     "concatenate",
@@ -55,5 +58,6 @@ __all__ = [
     "read_idash",
     "scale",
     "scaled",
+    "site_moments",
     "with_features",
 ]

@@ -5,6 +5,7 @@ from cohortium.learn.dual import AdjustedCohort, Cohort, WeightedCohort
 from cohortium.learn.dual_plan import DualPlan, plan_dual
 from cohortium.learn.metrics import accuracy, auc
 from cohortium.learn.model import Model, ModelCovariate
+from cohortium.learn.moments import FEATURE_STATISTICS, Moments, pooled_moments
 from cohortium.learn.parameters import DualParameters, PrimalParameters
 from cohortium.learn.primal import train_primal
 from cohortium.learn.primal_plan import PrimalPlan, plan_primal
@@ -13,6 +14,7 @@ from cohortium.learn.training import train
 from cohortium.learn.watching import Watcher
 
 __all__ = [
+    "FEATURE_STATISTICS",
     "AdjustedCohort",
     "Adjustment",
     "Cohort",
@@ -20,6 +22,7 @@ __all__ = [
     "DualPlan",
     "Model",
     "ModelCovariate",
+    "Moments",
     "PrimalParameters",
     "PrimalPlan",
     "Watcher",
@@ -28,6 +31,7 @@ __all__ = [
     "auc",
     "plan_dual",
     "plan_primal",
+    "pooled_moments",
     "revealed_shapes",
     "train",
     "train_primal",

@@ -51,7 +51,7 @@ AdjustedCohort: TypeAlias = (
 class SharedRows(NamedTuple):
     """The owners' values; all labels and, where owners bring such, sample weights, covariates."""
 
-    blocks: FeatureBlocks
+    blocks: Iterable[Block]
     labels: SecretTensor
     weights: SecretTensor | None
     covariates: SecretTensor | None = None
@@ -258,12 +258,12 @@ def model_weights(
         dual = (dual * weights).rescale(plan.final_bits)
     dual = dual.prepare()
     # By map: a loop's variable would keep a block while the next one is made.
-    result = concatenate(list(map(partial(_block_weights, dual), blocks)))
+    result = concatenate(list(map(partial(block_weights, dual), blocks)))
     result = result.times_power_of_two(-plan.kappa_exponent)
     return concatenate([result.rescale(plan.weight_bits), intercept.rescale(plan.weight_bits)])
 
 
-def _block_weights(dual: SecretTensor, block: Block) -> SecretTensor:
+def block_weights(dual: SecretTensor, block: Block) -> SecretTensor:
     """Return Xᵀu of one block's features (features × columns); local."""
     products, start = [], 0
     for rows in block.rows:

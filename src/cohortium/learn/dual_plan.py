@@ -128,7 +128,7 @@ class DualPlan:
         return [
             f"{self.parameters.kind} regression in the dual, {self.columns} "
             f"column{'s' * (self.columns > 1)} in the same rounds",
-            f"data {self.data_bits} fraction bits, |x| ≤ {self.clip:g}",
+            self._data_line(),
             *self._block_lines(),
             f"Gram matrix {self.gram_bits}, scaled by 2^-{self.kappa_exponent}",
             f"coefficients {self.coefficient_bits}, residuals {self.residual_bits}",
@@ -138,6 +138,11 @@ class DualPlan:
             self.loss.description,
             f"weights revealed at {self.weight_bits} fraction bits",
         ]
+
+    def _data_line(self) -> str:
+        if self.parameters.value_bound is not None:
+            return f"raw data, |x| ≤ {self.parameters.value_bound:g}, standardised in secret"
+        return f"data {self.data_bits} fraction bits, |x| ≤ {self.clip:g}"
 
     def _block_lines(self) -> list[str]:
         if len(self.blocks) == 1:
@@ -160,10 +165,22 @@ def plan_dual(
     L = curvature·trace(X·Xᵀ)/n, and trace ≤ n·features for standardised features; where features
     are not standardised, clip² bounds a feature's mean square. Sample weights multiply it. With
     an ``adjustment`` L has the covariates' largest curvature in place of the intercept's.
-    Raises FixedPointOverflowError where the shape leaves too few bits for the Gram matrix.
+    Raises FixedPointOverflowError where the shape leaves too few bits for the Gram matrix,
+    ParameterError where it is too large for secret pooled moments.
     """
     loss = _loss(parameters)
     folds, trained = _columns(samples, parameters, assignment)
+    if parameters.value_bound is not None and samples * features > _BLOCK_ELEMENTS:
+        raise ParameterError(
+            f"{samples} samples × {features} features are too many to be standardised by secret "
+            f"pooled moments: {_BLOCK_ELEMENTS:,} values can be.",
+            remedy="Reveal the pooled moments (feature_statistics), or train on fewer features.",
+        )
+    if parameters.value_bound is not None and adjustment is not None:
+        raise ParameterError(
+            "Covariates and standardisation by secret pooled moments are not there together.",
+            remedy="Leave the covariates out, or standardise before.",
+        )
     kappa_exponent = math.ceil(math.log2(features))
     mean_square = 1.0 if parameters.standardised else clip**2
     intercept_square = 2.0 ** (kappa_exponent + INTERCEPT_EXPONENT)

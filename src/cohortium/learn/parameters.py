@@ -38,6 +38,9 @@ DUAL_RULES = {
     "class_weight": Interval(0.0, 1000.0),
     "weight_bound": Interval(1.0, 1000.0),
 }
+# Of raw values that are standardised in secret: of larger ones a weight would be too small for its
+# unit. The study file's [preparation] has it.
+_POOLED_RULES = {"value_bound": Interval(1.0, 1024.0)}
 PRIMAL_RULES = {
     "l2": Interval(0.0, 1e9),
     "steps": Interval(1, 1_000_000, whole=True),
@@ -63,6 +66,8 @@ class DualParameters:
     of the classes 0 and 1. Statements of the caller, checked at the end of the training: no logit
     (linear: no prediction and no label) exceeds ``logit_bound``, no weight of a class or of a
     sample ``weight_bound``. ``sample_weights`` says that each owner brings its samples' weights.
+    With ``value_bound`` the owners bring raw values up to that, which are standardised by the means
+    and variances of all samples together, in secret; the model is then for raw values.
     """
 
     kind: Literal["logistic", "linear"] = "logistic"
@@ -75,9 +80,17 @@ class DualParameters:
     sample_weights: bool = False
     weight_bound: float = 10.0
     standardised: bool = True
+    value_bound: float | None = None
 
     def __post_init__(self) -> None:
         _check_kind(self.kind)
+        if self.value_bound is not None:
+            _check(_POOLED_RULES, "value_bound", self.value_bound)
+            if self.weighted:
+                raise ParameterError(
+                    "Weights and standardisation by secret pooled moments are not there together.",
+                    remedy="Leave the weights out, or standardise before.",
+                )
         if not self.l2:
             raise ParameterError("l2 is empty.", remedy="Give one or more values of λ.")
         for value in self.l2:

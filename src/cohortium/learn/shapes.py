@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from cohortium.learn.dual_plan import DualPlan
 from cohortium.learn.guard import BOUNDS
+from cohortium.learn.moments import FEATURE_STATISTICS
 from cohortium.learn.primal_plan import PrimalPlan
 from cohortium.learn.ranking import TENTHS
 from cohortium.learn.training import CALIBRATION, MODEL
@@ -19,13 +20,15 @@ def revealed_shapes(
 
     A model is (features + what is not penalised, the intercept or more) × λ's, one column if the λ
     is chosen in secret, by the metric ``choose``; metrics have a value for each λ, "auc_bounds"
-    two, "calibration" two for each tenth; "bounds" has a bit for each statement that is checked.
+    two, "calibration" two for each tenth; "bounds" has a bit for each statement that is checked;
+    "feature_statistics" has a mean and a variance for each feature.
     """
     if isinstance(plan, PrimalPlan):
         statements, models, unpenalised = 2, 1, 1
     else:
         statements = 3 if plan.parameters.class_weight == "balanced" else 1
         models, unpenalised = plan.models, plan.unpenalised
+        statements += plan.parameters.value_bound is not None and MODEL in names
     statements += "r2" in (*names, choose)
     shapes: dict[str, Shape] = {}
     for name in names:
@@ -33,6 +36,8 @@ def revealed_shapes(
             shapes[name] = (statements,)
         elif name == MODEL:
             shapes[name] = (plan.features + unpenalised, 1 if choose else models)
+        elif name == FEATURE_STATISTICS:
+            shapes[name] = (2, plan.features)
         elif name == CALIBRATION:
             shapes[name] = (2, len(TENTHS) + 1, models)
         else:

@@ -23,6 +23,7 @@ from cohortium.learn.dual import (
 from cohortium.learn.dual_plan import DualPlan
 from cohortium.learn.evaluation import REMEDIES, SMALLER_IS_BETTER, Evaluation
 from cohortium.learn.guard import BOUNDS, check
+from cohortium.learn.pooling import pooled_gram, pooled_rows, raw_weights
 from cohortium.learn.ranking import TENTHS, calibration
 from cohortium.learn.selection import best
 from cohortium.learn.watching import Watcher
@@ -59,9 +60,16 @@ def train(
     """
     enter = watcher.phase if watcher is not None else lambda _name: None
     enter("share")
-    rows = share_cohorts(protocol, plan, sizes, owned)
-    enter("Gram matrix")
-    kernel = gram_matrix(rows.blocks, plan)
+    bound, pooled = plan.parameters.value_bound, None
+    if bound is None:
+        rows = share_cohorts(protocol, plan, sizes, owned)
+        enter("Gram matrix")
+        kernel = gram_matrix(rows.blocks, plan)
+    else:
+        pooled = pooled_rows(protocol, plan, sizes, owned, bound)
+        rows = SharedRows((), pooled.labels, None)
+        enter("Gram matrix")
+        kernel = pooled_gram(pooled, plan)
     weights = sample_weights(rows.labels, rows.weights, plan)
     if weights is not None:
         kernel = weighted_kernel(kernel, weights, plan)
@@ -84,27 +92,39 @@ def train(
         wanted = [*names, choose] if choose and choose not in names else names
         metrics, assumed = _evaluate(rows, fit, plan, wanted, minimum_count)
         statements |= assumed
+    dual, intercept = _revealed_columns(fit, metrics, choose, plan)
+    result = None
+    if MODEL in disclosures and pooled is not None:
+        result, assumed = raw_weights(pooled, dual, intercept, plan)
+        statements |= assumed
     enter("check")
     received[BOUNDS] = check(statements, disclosures[BOUNDS], REMEDIES)
     enter("reveal")
     for name in names:
         received[name] = metrics[name].reveal(name, disclosures[name])
-    on_all = slice(len(plan.folds) * plan.models, None)
-    dual, intercept = fit.dual[:, on_all], fit.intercept[:, on_all]
-    if choose is not None and plan.folds:
-        signed = -metrics[choose] if choose in SMALLER_IS_BETTER else metrics[choose]
-        # Of equals the strongest regularisation.
-        preference = np.argsort(plan.parameters.l2)[::-1]
-        chosen = best(signed, [int(place) for place in preference])
-        column = chosen.reshape(plan.models, 1)
-        prepare([dual, intercept, column])
-        # One of the column's bits is 1, so nothing becomes larger.
-        dual = dual.matmul(column, bound=dual.bound)
-        intercept = intercept.matmul(column, bound=intercept.bound)
     if MODEL in disclosures:
-        result = model_weights(rows.blocks, dual, intercept, weights, plan)
+        if result is None:
+            result = model_weights(rows.blocks, dual, intercept, weights, plan)
         received[MODEL] = result.reveal(MODEL, disclosures[MODEL])
     return {name: values for name, values in received.items() if values is not None}
+
+
+def _revealed_columns(
+    fit: Fit, metrics: Mapping[str, SecretTensor], choose: str | None, plan: DualPlan
+) -> tuple[SecretTensor, SecretTensor]:
+    """Return dual coefficients and intercepts of the models on all samples, or of the best one."""
+    on_all = slice(len(plan.folds) * plan.models, None)
+    dual, intercept = fit.dual[:, on_all], fit.intercept[:, on_all]
+    if choose is None or not plan.folds:
+        return dual, intercept
+    signed = -metrics[choose] if choose in SMALLER_IS_BETTER else metrics[choose]
+    # Of equals the strongest regularisation.
+    preference = np.argsort(plan.parameters.l2)[::-1]
+    chosen = best(signed, [int(place) for place in preference])
+    column = chosen.reshape(plan.models, 1)
+    prepare([dual, intercept, column])
+    # One of the column's bits is 1, so nothing becomes larger.
+    return dual.matmul(column, bound=dual.bound), intercept.matmul(column, bound=intercept.bound)
 
 
 def _statements(

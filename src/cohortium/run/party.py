@@ -44,6 +44,7 @@ from cohortium.run.preparing import prepare_site
 from cohortium.run.results import Results, file_digests, make_output, write_agreement, write_results
 from cohortium.run.software import software
 from cohortium.run.timeline import Event, Timeline
+from cohortium.run.together import prepare_by_all, prepare_together
 from cohortium.study import (
     DisclosureLedger,
     RunRegister,
@@ -173,7 +174,7 @@ def _run(
         roles = Roles(study.with_role("compute"), *study.with_role("deal"))
         protocol = start(mesh, roles, ledger, engine)
         timeline.counters = protocol.counters
-        received = _train(setup, protocol, engine, plan, agreed, cohort, ledger, timeline)
+        received = _train(setup, protocol, engine, plan, agreed, cohort, ledger, timeline, tell)
         for name, values in received.items():
             ledger.note_received(name, values)
         timeline.finish()
@@ -276,26 +277,28 @@ def _train(
     cohort: Cohort | None,
     ledger: DisclosureLedger,
     timeline: Timeline,
+    tell: Callable[[Event], None],
 ) -> dict[str, NDArray[np.float64]]:
-    owned: dict[str, TrainingRows | AdjustedCohort] = {}
-    if cohort is not None and agreed.features is not None and cohort.labels is not None:
-        covariates = cohort.covariates
-        if covariates is not None:
-            covariates = scaled(covariates, setup.study.study.covariates)
-        owned[setup.name] = training_rows(
-            with_features(cohort, agreed.features).values,
-            cohort.labels,
-            cohort.weights,
-            covariates,
-        )
+    study, aligned = setup.study.study, None
+    if cohort is not None and agreed.features is not None:
+        aligned = with_features(cohort, agreed.features)
     # A traced program runs after it was written down, and a party that holds no share runs through
     # it at once and waits: their phases would tell nothing.
     busy = {"compute", "deal"} & set(setup.study.study.named(setup.name).roles)
     watcher = timeline if busy and setup.engine == "numpy" else None
     if watcher is None:
         timeline.phase("train")
-    study = setup.study.study
+    received = prepare_together(
+        protocol, engine, study, agreed, setup.name, aligned, ledger.allowed, watcher
+    )
+    owned: dict[str, TrainingRows | AdjustedCohort] = {}
+    if aligned is not None and aligned.labels is not None:
+        covariates = aligned.covariates
+        if covariates is not None:
+            covariates = scaled(covariates, study.covariates)
+        values = prepare_by_all(study, aligned, received, tell)
+        owned[setup.name] = training_rows(values, aligned.labels, aligned.weights, covariates)
     results: dict[str, NDArray[np.float64]] = engine.run(
         lambda: run_training(protocol, study, plan, agreed.sizes, owned, ledger.allowed, watcher)
     )
-    return results
+    return received | results

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cohortium.data import assignment_of, fold_assignment
 from cohortium.learn import (
+    FEATURE_STATISTICS,
     AdjustedCohort,
     Cohort,
     DualParameters,
@@ -44,7 +45,8 @@ def dual_parameters(study: Study) -> DualParameters:
         class_weight=(weight[0], weight[1]) if isinstance(weight, list) else weight,
         sample_weights=study.data.weight is not None,
         weight_bound=model.weight_bound,
-        standardised=study.preparation.standardise == "site",
+        standardised=study.preparation.standardise != "none",
+        value_bound=study.preparation.value_bound if study.secretly_pooled else None,
     )
 
 
@@ -74,9 +76,10 @@ def make_plan(
     if model.form == "primal":
         plan = plan_primal(samples, features, clip, as_primal(features, clip, parameters))
         return plan, f"primal, as the study asks ({primal_cost(plan)} predicted)"
-    if model.form == "dual":
+    if model.form == "dual" or study.secretly_pooled:
         dual = plan_dual(samples, features, clip, parameters, folds, adjustment)
-        return dual, f"dual, as the study asks ({dual_cost(dual)} predicted)"
+        why = "as the study asks" if model.form == "dual" else "for pooled moments that stay secret"
+        return dual, f"dual, {why} ({dual_cost(dual)} predicted)"
     return cheaper(samples, features, clip, parameters, folds, adjustment)
 
 
@@ -109,8 +112,10 @@ def run_training(
 ) -> dict[str, NDArray[np.float64]]:
     """Return what the training reveals to this party, by name.
 
-    ``owned`` has weights where the study's samples have; such a study is trained in the dual.
+    ``owned`` has weights where the study's samples have; such a study is trained in the dual. What
+    the sites prepare together is revealed before it (``together.run_preparation``).
     """
+    disclosures = {name: to for name, to in disclosures.items() if name != FEATURE_STATISTICS}
     if isinstance(plan, PrimalPlan):
         rows = {name: (own[0], own[1]) for name, own in owned.items()}
         return train_primal(protocol, plan, sizes, rows, disclosures, watcher)

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cohortium.data import Cohort, Preparation, common_names, prepare, read_argument, with_features
+from cohortium.data import (
+    Cohort,
+    PooledStatistics,
+    Preparation,
+    PreparationReport,
+    common_names,
+    prepare,
+    read_argument,
+    with_features,
+)
 from cohortium.data.values import Matrix, in_blocks
 from cohortium.data.wording import counted, examples
 from cohortium.errors import CohortiumError, FeatureError, ModelFileError, ParameterError
@@ -125,15 +136,17 @@ def predict(model: Model, cohort: Cohort, *, site: str | None = None) -> Predict
 def made_ready(model: Model, cohort: Cohort) -> tuple[Matrix, tuple[str, ...]]:
     """Return a cohort's values, samples × the model's features, and what to be wary of.
 
-    They are prepared as the training's were, by the cohort's own samples' means and spreads.
-    A feature that the cohort lacks counts as its mean, with a warning. Raises FeatureError where
-    it lacks more than half, ModelFileError where the model does not say how to prepare.
+    They are prepared as the training's were: by pooled means and variances where the model holds
+    such, else by the cohort's own. A feature that the cohort lacks counts as its mean, with a
+    warning. Raises FeatureError where it lacks more than half, ModelFileError where the model does
+    not say how to prepare.
     """
     try:
         settings = dict(model.preparation)
         form, aliases = settings.pop("names", "exact"), settings.pop("aliases", {})
-        preparation = Preparation(**settings)
-    except TypeError:
+        standardise, clip = settings["standardise"], float(settings["clip"])
+        prepare_rows = _preparing(model, settings)
+    except (KeyError, TypeError, ValueError, ParameterError):
         raise ModelFileError(
             "The model does not say how values are to be prepared.",
             remedy="Give a model.json that a run of this version has written.",
@@ -142,13 +155,13 @@ def made_ready(model: Model, cohort: Cohort) -> tuple[Matrix, tuple[str, ...]]:
     there = set(named.features)
     known = [name for name in model.features if name in there]
     lacking = sorted(set(model.features) - set(known))
-    if 2 * len(lacking) > len(model.features) or (lacking and preparation.standardise != "site"):
+    if 2 * len(lacking) > len(model.features) or (lacking and standardise == "none"):
         raise FeatureError(
             f"{cohort.source} lacks {len(lacking):,} of the model's "
             f"{counted(len(model.features), 'feature')}: {examples(lacking)}.",
             remedy="Use data measured on the same features, named alike.",
         )
-    ready, report = prepare(named.select_features(known), preparation)
+    ready, report = prepare_rows(named.select_features(known))
     values = with_features(ready, model.features).values
     cells = len(cohort.samples) * len(model.features)
     warnings = list(cohort.notes)
@@ -157,7 +170,7 @@ def made_ready(model: Model, cohort: Cohort) -> tuple[Matrix, tuple[str, ...]]:
             f"{counted(len(lacking), 'feature')} of the model's {len(model.features):,} lacking, "
             f"counted as their mean: {examples(lacking)}."
         )
-    if preparation.standardise == "site" and len(cohort.samples) < _FEW_SAMPLES:
+    if standardise == "site" and len(cohort.samples) < _FEW_SAMPLES:
         warnings.append(
             f"Values are standardised by these {counted(len(cohort.samples), 'sample')} alone: of "
             "so few the means and spreads are uncertain, and so are the predictions."
@@ -165,6 +178,19 @@ def made_ready(model: Model, cohort: Cohort) -> tuple[Matrix, tuple[str, ...]]:
     if report.clipped_cells > _MANY_CLIPPED * cells:
         warnings.append(
             f"{report.clipped_cells / cells:.1%} of the values lie beyond the bound of "
-            f"{preparation.clip:g}: they are unlike the training's (other units, no logarithm?)."
+            f"{clip:g}: they are unlike the training's (other units, no logarithm?)."
         )
     return values, tuple(warnings)
+
+
+def _preparing(
+    model: Model, settings: Mapping[str, Any]
+) -> Callable[[Cohort], tuple[Cohort, PreparationReport]]:
+    """Return what prepares rows as a model's settings say; errors where these mean nothing."""
+    if settings["standardise"] != "pooled":
+        own = Preparation(**settings)
+        return lambda cohort: prepare(cohort, own)
+    mean, variance = (np.array(settings[name], np.float64) for name in ("mean", "variance"))
+    clip, bound = float(settings["clip"]), float(settings["value_bound"])
+    statistics = PooledStatistics(model.features, mean, variance, bound)
+    return lambda cohort: statistics.of(cohort.features).prepare(cohort, clip)

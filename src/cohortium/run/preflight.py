@@ -11,14 +11,14 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cohortium.data import Cohort, prepare
+from cohortium.data import Cohort
 from cohortium.errors import CohortiumError
 from cohortium.net import Identity, LinkSpeed, connect, expiry_warning, probe
 from cohortium.run.clocks import check_clocks
 from cohortium.run.consent import check_own, collect
 from cohortium.run.forecast import PREPARE, READ, Forecast
 from cohortium.run.party import check_identity, study_peers
-from cohortium.run.preparing import preparation_of, prepare_site, read_site_data
+from cohortium.run.preparing import prepare_alone, prepare_site, read_site_data
 from cohortium.run.rehearsal import StatedSize, exchange_sizes, made_up_cohort, rehearse
 from cohortium.run.software import software
 from cohortium.study import Signature, Study, StudyFile, missing
@@ -133,7 +133,7 @@ def _own_rows(
             return _OwnRows(None, {})
         cohort = made_up_cohort(size)
         start = time.perf_counter()
-        prepare(cohort, preparation_of(study))
+        prepare_alone(study, cohort)
         return _OwnRows(size, {PREPARE: time.perf_counter() - start}, cohort)
     try:
         cohort = read_site_data(data, study)

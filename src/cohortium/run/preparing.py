@@ -12,6 +12,7 @@ from cohortium.data import (
     NamingReport,
     Preparation,
     by_fold,
+    check_raw_values,
     common_names,
     prepare,
     read_argument,
@@ -29,8 +30,30 @@ def read_site_data(argument: str, study: Study) -> Cohort:
 
 
 def preparation_of(study: Study) -> Preparation:
-    """Return the study's preparation section as the data layer's settings."""
-    return Preparation(**study.preparation.model_dump())
+    """Return what a site does to its own values, or to new samples, as the data layer's settings.
+
+    Where all are standardised by secret pooled moments that is imputation alone.
+    """
+    bound = study.preparation.value_bound
+    if study.secretly_pooled and bound is not None:
+        return Preparation(standardise="none", clip=bound)
+    return Preparation(**study.preparation.model_dump(exclude={"value_bound"}))
+
+
+def prepare_alone(study: Study, cohort: Cohort) -> tuple[Cohort, list[str]]:
+    """Return a cohort after what a site does to its values by itself, and that in words.
+
+    Where values are to be standardised by pooled statistics they are left as they are; missing
+    ones too if they will become the pooled mean. DataValueError where one is beyond the bound.
+    Errors otherwise: as ``prepare``.
+    """
+    bound = study.preparation.value_bound
+    if bound is not None:
+        check_raw_values(cohort, bound)
+    if study.preparation.impute == "pooled-mean":
+        return cohort, []
+    prepared, report = prepare(cohort, preparation_of(study))
+    return prepared, report.lines()
 
 
 class Site(NamedTuple):
@@ -77,8 +100,8 @@ def prepare_site(
     named, naming = common_names(cohort, study.features.names, study.features.aliases)
     if study.features.list is not None:
         named = named.select_features(study.features.list)
-    prepared, report = prepare(named, preparation_of(study))
-    for line in (*prepared.notes, *naming.lines(), *report.lines()):
+    prepared, done = prepare_alone(study, named)
+    for line in (*prepared.notes, *naming.lines(), *done):
         tell({"event": "note", "text": line})
     if study.validation is not None:
         prepared, folds = by_fold(prepared, study.validation.folds)

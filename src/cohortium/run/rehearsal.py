@@ -39,6 +39,7 @@ from cohortium.run.forecast import (
 )
 from cohortium.run.memory import peak_memory
 from cohortium.run.planning import make_plan, run_training
+from cohortium.run.together import run_preparation
 from cohortium.study import DisclosureLedger, Study
 
 _MOST_ITERATIONS = 200
@@ -177,8 +178,13 @@ def rehearse(
     protocol = start(mesh, roles, ledger, engine)
     meter = _Meter(mesh, protocol, few)
     owned = {}
+    zeros = np.zeros(features)
+    moments = {mesh.name: (zeros, zeros)} if mesh.name in samples else {}
     if mesh.name in samples:
         owned[mesh.name] = _training_rows(study, samples[mesh.name], features)
+    engine.run(
+        lambda: run_preparation(protocol, study, samples, features, moments, ledger.allowed, meter)
+    )
     engine.run(lambda: run_training(protocol, study, plan, samples, owned, ledger.allowed, meter))
     meter.phase("")
     taken = _exchange_taken(mesh, _Taken(alone=dict(alone or {}), phases=meter.phases))

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 import cohortium
 from cohortium.errors import ParameterError
-from cohortium.learn import Model
+from cohortium.learn import FEATURE_STATISTICS, Model
 from cohortium.mpc import Protocol
 from cohortium.net import Mesh
 from cohortium.run.adjusting import model_parts
@@ -24,7 +24,9 @@ from cohortium.run.agreeing import Agreed
 from cohortium.run.audit import AUDIT_FILE
 from cohortium.run.memory import peak_memory
 from cohortium.run.planning import Plan
+from cohortium.run.preparing import preparation_of
 from cohortium.run.timeline import Timeline
+from cohortium.run.together import statistics_of
 from cohortium.study import (
     DisclosureLedger,
     Signature,
@@ -123,6 +125,13 @@ def _write_models(output: Path, results: Results) -> list[Path]:
     if weights is None or agreed.features is None:
         return []
     study = results.study.study
+    pooled = statistics_of(study, agreed.features, results.received)
+    preparation = study.preparation.model_dump(exclude_none=True)
+    if study.secretly_pooled:
+        # The weights are for raw values.
+        preparation = asdict(preparation_of(study))
+    elif pooled is not None:
+        preparation |= pooled.as_json()
     paths = []
     chosen = study.validation.choose if study.validation is not None else None
     strengths: list[float | None] = [None] if chosen else list(study.model.l2)
@@ -136,7 +145,7 @@ def _write_models(output: Path, results: Results) -> list[Path]:
             label=study.data.label if agreed.positive is None else None,
             **model_parts(study, weights[count:, column]),
             preparation={
-                **study.preparation.model_dump(),
+                **preparation,
                 "names": study.features.names,
                 "aliases": study.features.aliases,
             },
@@ -165,7 +174,7 @@ def _metrics(results: Results) -> dict[str, Any]:
         if found.ndim == 1
         else [[round(float(value), 6) for value in pair] for pair in found.T]
         for name, found in results.received.items()
-        if name not in ("model", "bounds", "calibration")
+        if name not in ("model", "bounds", "calibration", FEATURE_STATISTICS)
     }
     counts = results.received.get("calibration")
     if study.validation is None or (not values and counts is None):

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 _LARGEST_PORT = 65535
 # Of what may be revealed, that which consists of counts.
 _COUNTS = ("calibration",)
+# Of larger raw values the model's weights would be too small for their unit.
+_LARGEST_SECRETLY_POOLED = 1024.0
+# What is revealed without a cross-validation.
+_UNVALIDATED = ("model", "feature_statistics")
 # And that which is of labels that are numbers.
 _OF_NUMBERS = ("r2", "mse")
 
@@ -26,6 +30,7 @@ def check_study(study: Study, source: str, text: str) -> None:
     _check_features(study, complaints)
     check_covariates(study, complaints)
     _check_reveals(study, complaints)
+    _check_preparation(study, complaints)
     _check_model(study, complaints)
     _check_kind(study, complaints)
     _check_validation(study, complaints)
@@ -144,6 +149,56 @@ def _check_reveals(study: Study, complaints: Complaints) -> None:
                 )
 
 
+def _check_preparation(study: Study, complaints: Complaints) -> None:
+    """Raise where one line of pooled standardisation lacks another that it needs."""
+    preparation = study.preparation
+    pooled = preparation.standardise == "pooled"
+    places = {reveal.what: index for index, reveal in enumerate(study.reveal)}
+    told = places.get("feature_statistics")
+    if told is not None and not pooled:
+        raise complaints.about(
+            ("reveal", told, "what"),
+            "'feature_statistics' are revealed, but nothing is standardised by them.",
+            remedy="Say standardise = 'pooled' in [preparation], or take the [[reveal]] out.",
+        )
+    if (told is not None) != (preparation.impute == "pooled-mean"):
+        raise complaints.about(
+            ("preparation", "impute") if told is None else ("reveal", told, "what"),
+            "impute = 'pooled-mean' and a [[reveal]] of 'feature_statistics' go together: only a "
+            "mean that a site is told can replace its missing values.",
+            remedy="Say both, or neither.",
+        )
+    if pooled != (preparation.value_bound is not None):
+        raise complaints.about(
+            ("preparation", "standardise" if pooled else "value_bound"),
+            "standardise = 'pooled' and value_bound go together: of values up to that bound means "
+            "and variances are computed.",
+            remedy="Say both, or neither: value_bound = 64.0, say, for logarithms of expression.",
+        )
+    if study.secretly_pooled and (preparation.value_bound or 0) > _LARGEST_SECRETLY_POOLED:
+        raise complaints.about(
+            ("preparation", "value_bound"),
+            f"value_bound = {preparation.value_bound:g} is above {_LARGEST_SECRETLY_POOLED:g}, "
+            "the largest for means and variances that nobody is told.",
+            remedy="Take logarithms, or add a [[reveal]] of 'feature_statistics'.",
+        )
+    if told is None:
+        return
+    receivers = set(study.reveal[told].to)
+    readers = set(study.reveal[places["model"]].to) if "model" in places else set()
+    for names, why in (
+        (study.with_role("data"), "owns samples, which it standardises by them"),
+        (sorted(readers), "receives the model, which means nothing without them"),
+    ):
+        for name in names:
+            if name not in receivers:
+                raise complaints.about(
+                    ("reveal", told, "to"),
+                    f"'feature_statistics' are not revealed to {name!r}, which {why}.",
+                    remedy=f"Add {name!r} to the receivers.",
+                )
+
+
 def _check_model(study: Study, complaints: Complaints) -> None:
     model = study.model
     twice = sorted({value for value in model.l2 if model.l2.count(value) > 1})
@@ -168,6 +223,11 @@ def _check_model(study: Study, complaints: Complaints) -> None:
             (("validation",), "[validation]", study.validation is not None),
             (("data", "covariates"), "data.covariates", bool(study.data.covariates)),
             (("model", "site_indicators"), "model.site_indicators", model.site_indicators),
+            (
+                ("preparation", "standardise"),
+                "standardise = 'pooled' without a [[reveal]] of 'feature_statistics'",
+                study.secretly_pooled,
+            ),
         )
         if asked
     ]
@@ -183,6 +243,22 @@ def _check_model(study: Study, complaints: Complaints) -> None:
             location,
             f"{name} is for the dual alone, but the model is to be trained in the primal.",
             remedy="Leave out batch, learning_rate and momentum, and form = 'primal'.",
+        )
+    for section, name, asked in (
+        ("data", "weight", study.data.weight is not None),
+        ("model", "class_weight", model.class_weight is not None),
+        ("data", "covariates", bool(study.data.covariates)),
+        ("model", "site_indicators", model.site_indicators),
+        ("data", "covariates", bool(study.data.covariates)),
+        ("model", "site_indicators", model.site_indicators),
+    ):
+        if not (study.secretly_pooled and asked):
+            continue
+        raise complaints.about(
+            (section, name),
+            f"{section}.{name} and standardise = 'pooled' by means and variances that nobody is "
+            "told are not there together.",
+            remedy=f"Leave {name} out, or add a [[reveal]] of 'feature_statistics'.",
         )
     if isinstance(model.class_weight, list) and max(model.class_weight) > model.weight_bound:
         raise complaints.about(
@@ -217,7 +293,7 @@ def _check_kind(study: Study, complaints: Complaints) -> None:
     if study.validation is not None and study.validation.choose is not None:
         wanted.append((("validation", "choose"), study.validation.choose))
     for location, what in wanted:
-        if what != "model" and (what in _OF_NUMBERS) != linear:
+        if what not in _UNVALIDATED and (what in _OF_NUMBERS) != linear:
             raise complaints.about(
                 location,
                 f"{what!r} is of a {'logistic' if linear else 'linear'} regression, but model.kind "
@@ -238,7 +314,9 @@ def _check_kind(study: Study, complaints: Complaints) -> None:
 
 
 def _check_validation(study: Study, complaints: Complaints) -> None:
-    metrics = [index for index, reveal in enumerate(study.reveal) if reveal.what != "model"]
+    metrics = [
+        index for index, reveal in enumerate(study.reveal) if reveal.what not in _UNVALIDATED
+    ]
     if study.validation is None:
         if metrics:
             raise complaints.about(

@@ -14,6 +14,7 @@ _ROLES = {
 }
 _WHAT = {
     "model": "the weight of every feature, and the intercept",
+    "feature_statistics": "the mean and the variance of every feature over all samples",
     "accuracy": "the share of held-out samples that are told right, for each λ",
     "balanced_accuracy": "the mean of sensitivity and specificity on held-out samples, for each λ",
     "sensitivity": "the share of held-out positives told right, for each λ",
@@ -65,9 +66,7 @@ def _work(study: Study) -> list[str]:
     lines = [
         f"A {model.kind} regression is trained in {model.iterations} iterations on the samples of "
         f"all data owners together, with L2 regularisation λ = {strengths}.",
-        "Each site replaces missing values by its own mean"
-        + (", standardises each feature by its own mean and deviation" * _standardised(study))
-        + f" and clips what exceeds {study.preparation.clip:g}, before anything leaves it.",
+        *_preparation(study),
     ]
     lines.append(_FEATURES[study.features.mode] + _FORMS[study.features.names])
     lines += _adjusted(study)
@@ -124,8 +123,29 @@ def _adjusted(study: Study) -> list[str]:
     return lines
 
 
-def _standardised(study: Study) -> bool:
-    return study.preparation.standardise == "site"
+def _preparation(study: Study) -> list[str]:
+    settings = study.preparation
+    if study.secretly_pooled:
+        return [
+            "Each site replaces missing values by its own mean. Values, of at most "
+            f"{settings.value_bound:g}, are shared as they are, and standardised on shares by the "
+            "mean and the deviation of each feature over all sites' samples, which nobody is told. "
+            "They are not clipped. The model is for values that are not standardised.",
+        ]
+    if settings.standardise == "pooled":
+        return [
+            "The mean and the variance of each feature over all sites' samples are computed on "
+            f"shares, of values up to {settings.value_bound:g} (a missing one counts as its "
+            "site's mean), and told to the sites. Each then replaces missing values by that mean, "
+            "standardises by that mean and deviation, and clips what exceeds "
+            f"{settings.clip:g}, before its rows are shared.",
+        ]
+    standardises = ", standardises each feature by its own mean and deviation"
+    return [
+        "Each site replaces missing values by its own mean"
+        + standardises * (settings.standardise == "site")
+        + f" and clips what exceeds {settings.clip:g}, before anything leaves it.",
+    ]
 
 
 def _parties(study: Study) -> list[str]:
@@ -240,6 +260,13 @@ def _risks(study: Study) -> list[str]:
         risks.append(
             "Suppressed calibration counts can be worked out where class counts are known from "
             "elsewhere: another λ's table, or a metric."
+        )
+    owners = study.with_role("data")
+    if "feature_statistics" in revealed:
+        risks.append(
+            "From pooled means and variances whoever knows all sites' but one can work out that "
+            "one's"
+            + (f": {owners[0]} those of {owners[1]}, and the reverse." * (len(owners) == 2) or ".")
         )
     if study.validation is not None and study.validation.group is not None:
         risks.append(

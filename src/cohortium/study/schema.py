@@ -107,11 +107,17 @@ class FeaturesSection(_Strict):
 
 
 class PreparationSection(_Strict):
-    """``[preparation]``: what each site does to its values before they are shared."""
+    """``[preparation]``: what each site does to its values before they are shared.
 
-    impute: Literal["site-mean"] = "site-mean"
-    standardise: Literal["site", "none"] = "site"
+    ``standardise`` "pooled": by the mean and variance of all sites' samples together, which are
+    revealed to the sites where "feature_statistics" is listed, and secret otherwise;
+    ``value_bound`` is then the largest value before that.
+    """
+
+    impute: Literal["site-mean", "pooled-mean"] = "site-mean"
+    standardise: Literal["site", "pooled", "none"] = "site"
     clip: Annotated[float, Field(gt=0, le=1024)] = 8.0
+    value_bound: Annotated[float, Field(ge=1, le=1e6)] | None = None
 
 
 def _as_list(value: Any) -> Any:
@@ -165,7 +171,7 @@ class Reveal(_Strict):
     ``minimum_count`` is for what consists of counts: smaller ones are suppressed before the reveal.
     """
 
-    what: Literal["model", Metric, "calibration"]
+    what: Literal["model", Metric, "calibration", "feature_statistics"]
     to: Annotated[list[PartyName], Field(min_length=1)]
     minimum_count: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
 
@@ -186,6 +192,12 @@ class Study(_Strict):
     def with_role(self, role: Role) -> tuple[str, ...]:
         """Return the names of the parties that have a role, in the file's order."""
         return tuple(party.name for party in self.party if role in party.roles)
+
+    @property
+    def secretly_pooled(self) -> bool:
+        """Whether values are standardised by pooled moments that nobody is told."""
+        told = any(each.what == "feature_statistics" for each in self.reveal)
+        return self.preparation.standardise == "pooled" and not told
 
     @property
     def reading(self) -> dict[str, Any]:

@@ -60,9 +60,11 @@ mode = "same"                   # "same": all sites have the same; "intersection
 #aliases = {{ "HER2" = "ERBB2" }} # of names = "gene"
 
 [preparation]
-#impute = "site-mean"           # missing values, by each site's own mean
-#standardise = "site"           # by each site's own mean and deviation; or "none"
+#impute = "site-mean"           # missing values, by each site's own mean; "pooled-mean" of "pooled"
+#standardise = "site"           # by each site's own mean and deviation; "none"; "pooled": by all
+                                # samples' together, secret or with [[reveal]] "feature_statistics"
 #clip = 8.0                     # values beyond are cut to it, above 0 to 1024
+#value_bound = 64.0             # of "pooled": no value may exceed it before that, 1 to 1e6
 
 [model]
 #kind = "logistic"              # or "linear": labels are numbers; leave out positive and negative
@@ -93,7 +95,7 @@ folds = 5                       # 2 to 100
 
 # Everything that becomes readable, and to whom: nothing else does. One entry for each of "model",
 # "accuracy", "balanced_accuracy", "sensitivity", "specificity", "log_loss", "brier", "auc",
-# "auc_bounds", "calibration"; of a linear regression "model", "r2", "mse".
+# "auc_bounds", "calibration", "feature_statistics"; of a linear regression "model", "r2", "mse".
 [[reveal]]
 what = "model"
 to = {receivers}
@@ -107,6 +109,11 @@ to = {receivers}
 #what = "calibration"
 #to = {receivers}
 #minimum_count = 10             # 2 to 1000000
+
+# Of standardise = "pooled": each feature's mean and variance over all samples, to all data owners.
+#[[reveal]]
+#what = "feature_statistics"
+#to = {receivers}
 """
 
 

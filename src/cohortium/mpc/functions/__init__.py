@@ -18,7 +18,7 @@ from cohortium.mpc.functions.comparison import (
     relu,
     sign,
 )
-from cohortium.mpc.functions.gram import gram
+from cohortium.mpc.functions.gram import gram, symmetric
 from cohortium.mpc.functions.table import inverse_square_root, reciprocal, table
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "sigmoid",
     "sign",
     "softplus",
+    "symmetric",
     "table",
     "tanh",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from cohortium.mpc.tensor import SecretTensor, concatenate
 
@@ -25,18 +25,29 @@ def gram(
             place: totals[place] + product if totals else product
             for place, product in products.items()
         }
+    return symmetric(totals, fraction_bits=fraction_bits, exponent=exponent)
+
+
+def symmetric(
+    totals: Mapping[tuple[int, int], SecretTensor], *, fraction_bits: int, exponent: int
+) -> SecretTensor:
+    """Return 2^exponent · a symmetric matrix, of its blocks on and above the diagonal; one round.
+
+    ``totals`` are the blocks by row and column; all are rescaled to ``fraction_bits`` together.
+    """
+    places = list(totals)
     # One batch, so that all products share the rescale's round.
     flat = concatenate([total.reshape(-1) for total in totals.values()])
     flat = flat.times_power_of_two(exponent).rescale(fraction_bits)
-    start = 0
-    for place, total in totals.items():
-        rows, columns = total.shape
-        totals[place] = flat[start : start + rows * columns].reshape(rows, columns)
+    start, scaled = 0, {}
+    for place in places:
+        rows, columns = totals[place].shape
+        scaled[place] = flat[start : start + rows * columns].reshape(rows, columns)
         start += rows * columns
-    count = 1 + max(j for _, j in totals)
+    count = 1 + max(j for _, j in places)
     return concatenate(
         [
-            concatenate([totals[i, j] if i <= j else totals[j, i].T for j in range(count)], axis=1)
+            concatenate([scaled[i, j] if i <= j else scaled[j, i].T for j in range(count)], axis=1)
             for i in range(count)
         ]
     )

@@ -1,0 +1,157 @@
+"""Standardisation by the mean and deviation of all sites' samples together, which stay secret.
+
+Sites share raw values. With the pooled mean m and c = 1/variance secret, K = κ·(X−m)·diag(c)·(X−m)ᵀ
+is the Gram matrix of standardised rows, and the weights for raw values are c∘(X−m)ᵀu·κ: no square
+root, and whoever receives the model needs no mean or deviation to apply it. Formulas, rounds and
+errors: docs/protocol.md, "Pooled standardisation".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from cohortium.learn.blocks import Block
+from cohortium.learn.dual import AdjustedCohort, Cohort, WeightedCohort, block_weights
+from cohortium.learn.dual_plan import DualPlan
+from cohortium.mpc import InputRequest, SecretTensor, concatenate, prepare, secret_inputs
+from cohortium.mpc import Protocol as SecureProtocol
+from cohortium.mpc.functions import less, reciprocal, symmetric
+
+# A feature whose deviation is a smaller part of the bound (as a power of two) counts as constant.
+_LEAST_DEVIATION = -14
+# 28 significant bits are worked with; of both factors of a product together at most 60.
+_OPERAND_BITS = 28
+_INTERCEPT_BITS = 20
+# How many times the bound on values Σ w·m may be; the ring holds eight times as much.
+SHIFT = 2.0**12
+
+
+class PooledRows(NamedTuple):
+    """Each owner's centred rows, the same divided by the variances, labels, and the means.
+
+    ``mean`` is 1 × features.
+    """
+
+    centred: Sequence[SecretTensor]
+    scaled: Sequence[SecretTensor]
+    labels: SecretTensor
+    mean: SecretTensor
+
+
+def pooled_rows(
+    protocol: SecureProtocol,
+    plan: DualPlan,
+    sizes: Mapping[str, int],
+    owned: Mapping[str, Cohort | WeightedCohort | AdjustedCohort],
+    value_bound: float,
+) -> PooledRows:
+    """Return all owners' rows x − m and (x − m)/v, by secret pooled means and variances.
+
+    Values are raw, without missing ones, at most ``value_bound``; EncodingError at an owner where
+    one exceeds it. A feature whose deviation is below 2^-14 of the bound (as a power of two) counts
+    as constant: its (x − m)/v is exactly 0. 24 rounds: each owner sends 8·(n_p + 3) bytes a feature
+    to each (other) computing party; these send each other 16 bytes a value of all sites' samples,
+    and for the variances a number of bytes a feature that does not depend on the samples.
+    """
+    exponent = math.ceil(math.log2(value_bound))
+    bits = _OPERAND_BITS - 1 - exponent
+    total = sum(sizes.values())
+    requests = []
+    for owner, count in sizes.items():
+        values = labels = moments = None
+        if owner in owned:
+            values = np.asarray(owned[owner][0], np.float64)
+            # As fixed point holds them, so that moments and values are of the same numbers.
+            values = np.rint(values * 2.0**bits) * 2.0**-bits
+            labels = np.asarray(owned[owner][1], np.float64).reshape(-1, 1)
+            own = values.mean(axis=0)
+            moments = np.stack([own, own * (count / total)])
+        spread = None if values is None else values.var(axis=0)[None] * (count / total)
+        features, square = plan.features, value_bound**2
+        loss = plan.loss
+        for kind, content, shape, places, bound in (
+            ("values", values, (count, features), bits, value_bound),
+            ("labels", labels, (count, 1), loss.label_bits, loss.label_bound),
+            ("means", moments, (2, features), bits, value_bound),
+            ("variances", spread, (1, features), 2 * bits, square),
+        ):
+            name = f"{kind} of {owner}"
+            requests.append(InputRequest(name, owner, content, shape, places, bound))
+    shared = secret_inputs(protocol, requests)
+    values_of, labels_of, means, spreads = (shared[kind::4] for kind in range(4))
+    mean = _sum([each[1:] for each in means]).with_bound(value_bound)
+    between = concatenate([each[:1] - mean for each in means]).prepare()
+    squares = between * between
+    squares = squares.with_bound(4 * value_bound**2).rescale(2 * bits - 16)
+    parts = [
+        squares[place : place + 1] * (count / total) for place, count in enumerate(sizes.values())
+    ]
+    variance = _sum([*spreads, *parts]).rescale(2 * bits).with_bound(value_bound**2)
+    least = 2.0 ** (exponent + _LEAST_DEVIATION)
+    flat = less(variance, least**2)
+    # So that all are in the reciprocal's range.
+    variance = variance + flat.times_power_of_two(2 * (exponent + _LEAST_DEVIATION))
+    most_variance = value_bound**2 + least**2
+    inverse = reciprocal(variance.with_bound(most_variance), least**2, most_variance)
+    # A value is at most √n deviations from the mean, so (x − m)/v at most √n / deviation.
+    most = math.sqrt(total) / least
+    room = 61 - bits - math.ceil(math.log2(most))
+    inverse = inverse.rescale(min(inverse.fraction_bits, _OPERAND_BITS, room))
+    varies = 1 - flat
+    prepare([mean, inverse, varies])
+    inverse = (inverse * varies).with_bound(inverse.bound).prepare()
+    centred = [(each - mean).with_bound(2 * value_bound) for each in values_of]
+    # Only the product has to fit the ring, and its bound is less than that of its factors together.
+    narrow = inverse.with_bound(most / (2 * value_bound))
+    products = [(each * narrow).reshape(-1) for each in centred]
+    kept = _OPERAND_BITS - math.ceil(math.log2(most)) + 2
+    flat = concatenate(products).with_bound(most).rescale(kept).prepare()
+    scaled, start = [], 0
+    for each in centred:
+        size = math.prod(each.shape)
+        scaled.append(flat[start : start + size].reshape(*each.shape))
+        start += size
+    return PooledRows(centred, scaled, concatenate(labels_of), mean)
+
+
+def pooled_gram(rows: PooledRows, plan: DualPlan) -> SecretTensor:
+    """Return κ·Z·Zᵀ of the standardised rows Z at ``plan.gram_bits``; one round."""
+    # An element is Σ z·z' over the features: by Cauchy-Schwarz at most features · n.
+    bound = float(plan.samples * plan.features)
+    count = len(rows.scaled)
+    products = {
+        (i, j): rows.scaled[i].matmul(rows.centred[j].T, bound=bound)
+        for i in range(count)
+        for j in range(i, count)
+    }
+    return symmetric(products, fraction_bits=plan.gram_bits, exponent=-plan.kappa_exponent)
+
+
+def raw_weights(
+    rows: PooledRows, dual: SecretTensor, intercept: SecretTensor, plan: DualPlan
+) -> tuple[SecretTensor, dict[str, tuple[SecretTensor, float]]]:
+    """Return the weights for raw values, intercept last, and what they take for granted.
+
+    (features + 1) × columns at the plan's weight bits; seven rounds. The statement is that the
+    means move no intercept by more than ``SHIFT`` · value_bound, which the ring holds with room.
+    """
+    room = 61 - rows.scaled[0].bits - math.ceil(math.log2(plan.samples * dual.bound))
+    dual = dual.rescale(min(dual.fraction_bits, room)).prepare()
+    weights = block_weights(dual, Block(slice(0, plan.features), rows.scaled))
+    weights = weights.times_power_of_two(-plan.kappa_exponent).rescale(plan.weight_bits)
+    most = SHIFT * rows.mean.bound
+    shift = rows.mean.matmul(weights.rescale(_INTERCEPT_BITS), bound=most)
+    statement = f"the pooled means move no intercept by more than {most:g}"
+    moved = intercept.rescale(_INTERCEPT_BITS) - shift.rescale(_INTERCEPT_BITS)
+    return concatenate([weights, moved]), {statement: (shift, most)}
+
+
+def _sum(tensors: Sequence[SecretTensor]) -> SecretTensor:
+    total = tensors[0]
+    for tensor in tensors[1:]:
+        total = total + tensor
+    return total
