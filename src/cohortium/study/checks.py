@@ -249,8 +249,6 @@ def _check_model(study: Study, complaints: Complaints) -> None:
         ("model", "class_weight", model.class_weight is not None),
         ("data", "covariates", bool(study.data.covariates)),
         ("model", "site_indicators", model.site_indicators),
-        ("data", "covariates", bool(study.data.covariates)),
-        ("model", "site_indicators", model.site_indicators),
     ):
         if not (study.secretly_pooled and asked):
             continue
