@@ -7,6 +7,7 @@ import pytest
 from learn_trainings import DISCLOSURES, train_clear, train_secure
 from mpc_parties import names_of, run_parties
 
+from cohortium.errors import ParameterError
 from cohortium.learn import Adjustment, DualParameters, plan_dual, revealed_shapes, train
 from cohortium.learn.adjusting import project
 from cohortium.mpc import InputRequest, secret_inputs
@@ -174,6 +175,11 @@ def test_two_rounds_an_iteration_however_many_columns(columns):
     assert rounds[0] == 2 * 3 + 17 + 32
 
 
+def cost(protocol):
+    counters = protocol.counters
+    return counters.rounds, sum(gate.bytes_sent for gate in counters.gates.values())
+
+
 def test_the_projection_is_the_power_series_of_the_inverse(computing):
     """Against float64: eigenvalues are 2^exponent·(1 − (1 − λ)^4096), so never above 2^exponent."""
     rows = Rows(seed=5)
@@ -185,14 +191,16 @@ def test_the_projection_is_the_power_series_of_the_inverse(computing):
         given = rows.covariates if me == "p0" else None
         request = InputRequest("covariates", "p0", given, shape, 15, 1.0)
         (covariates,) = secret_inputs(protocol, [request])
-        before = protocol.counters.rounds
+        before = cost(protocol)
         found = project(protocol, covariates, None, SIZES, plan, 15)
-        rounds = protocol.counters.rounds - before
+        rounds, sent = (now - then for now, then in zip(cost(protocol), before, strict=True))
         told = names_of(2)
-        return rounds, found.logits.reveal("F", told), found.solver.reveal("A", told)
+        return rounds, sent, found.logits.reveal("F", told), found.solver.reveal("A", told)
 
-    rounds, projection, solver = run_parties(program, computing)["p0"]
+    rounds, sent, projection, solver = run_parties(program, computing)["p0"]
+    n, c = rows.free.shape
     assert rounds == 30
+    assert sent == 8 * (50 * c**2 + 2 * c * n + 2 * n**2) * (computing - 1)
     left, sizes, _ = np.linalg.svd(rows.free * 2.0 ** (-plan.spread_exponent / 2), False)
     assert sizes.max() < 1
     scale = 2.0**plan.exponent
@@ -213,3 +221,8 @@ def test_choosing_a_penalty_keeps_the_covariates():
     best = int(np.argmax(every["auc"]))
     (chosen,) = train(clear, plan, SIZES, rows.divided(), told, choose="auc")["model"].T
     np.testing.assert_allclose(chosen, every["model"][:, best], atol=1e-6)
+
+
+def test_covariates_and_secret_pooled_moments_are_not_there_together():
+    with pytest.raises(ParameterError, match="secret pooled moments"):
+        Rows().plan(value_bound=16.0)

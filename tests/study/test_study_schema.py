@@ -517,6 +517,23 @@ def test_covariates_are_for_the_dual(primal: str) -> None:
     assert "line 24: model.site_indicators is for the dual alone" in text
 
 
+@pytest.mark.parametrize(
+    ("adjusted", "line"),
+    [
+        (COVARIATES, "line 18: data.covariates"),
+        ('label = "case"\n\n[model]\nsite_indicators = true\n', "model.site_indicators"),
+    ],
+)
+def test_covariates_are_not_for_secret_pooled_moments(adjusted: str, line: str) -> None:
+    text = changed("clip = 8.0", 'standardise = "pooled"\nvalue_bound = 16.0')
+    if "[model]" in adjusted:
+        text = text.replace("[model]\niterations = 10\n", "")
+    text = text.replace('label = "case"\n', adjusted)
+    told = refused(text)
+    assert line in told
+    assert "that nobody is" in told
+
+
 def test_site_indicators_need_sites() -> None:
     alone = STUDY.replace("iterations = 10", "iterations = 10\nsite_indicators = true")
     parse_study(alone)

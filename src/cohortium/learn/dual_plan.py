@@ -176,6 +176,11 @@ def plan_dual(
             f"pooled moments: {_BLOCK_ELEMENTS:,} values can be.",
             remedy="Reveal the pooled moments (feature_statistics), or train on fewer features.",
         )
+    if parameters.value_bound is not None and adjustment is not None:
+        raise ParameterError(
+            "Covariates and standardisation by secret pooled moments are not there together.",
+            remedy="Leave the covariates out, or standardise before.",
+        )
     kappa_exponent = math.ceil(math.log2(features))
     mean_square = 1.0 if parameters.standardised else clip**2
     intercept_square = 2.0 ** (kappa_exponent + INTERCEPT_EXPONENT)
