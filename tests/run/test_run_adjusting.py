@@ -7,18 +7,19 @@ of all patients in one place, and have its weights.
 
 from __future__ import annotations
 
-import csv
-import gzip
-import json
-import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
 from run_sites import OWNER, parsed, study_text
 
+from asthma import DATA, source, write_sites
 from cohortium.data import scaled, with_features
 from cohortium.errors import CohortiumError
 from cohortium.learn import Model, auc
@@ -26,12 +27,6 @@ from cohortium.run.local import LocalRun, simulate
 from cohortium.run.predicting import predict, read_for
 from cohortium.run.preparing import prepare_site, read_site_data
 
-REGIONS = {
-    "north": ["Sweden", "Norway", "Estonia"],
-    "south": ["Spain"],
-    "middle": ["France", "Germany", "Switzerland", "Belgium"],
-    "english": ["UK", "Australia"],
-}
 PARTIES = {
     "north": OWNER,
     "south": ("data", "compute"),
@@ -39,19 +34,6 @@ PARTIES = {
     "english": ("data",),
     "uni": ("deal",),
 }
-# Of Belgium and Estonia there are cases only, 20 of them: levels of their own would know no bounds.
-NEIGHBOURS = {"Belgium": "France", "Estonia": "Sweden"}
-LEVELS = ["Spain", "Sweden", "France", "Norway", "Germany", "Australia", "UK", "Switzerland"]
-ADJUSTED = f"""\
-covariates = ["age", "bmi", "gender", "smoke", "country"]
-ranges = {{ age = [20, 60], bmi = [10, 80] }}
-fill = {{ bmi = 25, smoke = "0" }}
-
-[data.levels]
-gender = ["Females", "Males"]
-smoke = ["0", "1"]
-country = {json.dumps(LEVELS)}
-"""
 L2 = 0.05
 
 
@@ -66,57 +48,20 @@ class Asthma:
     notes: list[tuple[str, str]]
 
 
-def patients(folder: Path) -> list[dict[str, str]]:
-    with gzip.open(folder / "asthma.tsv.gz", "rt", encoding="utf-8") as file:
-        return list(csv.DictReader(file, delimiter="\t"))
-
-
-def write_site(
-    folder: Path, site: str, rows: Sequence[dict[str, str]], minor: dict[str, str]
-) -> str:
-    """Write dosages with the label, and covariates in a file of their own with a name too many."""
-    with (folder / f"{site}.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["sample", "casecontrol", *minor])
-        for row in rows:
-            dosages = ["" if row[snp] == "NA" else row[snp].count(minor[snp]) for snp in minor]
-            writer.writerow([row["sample"], row["casecontrol"], *dosages])
-    with (folder / f"{site}-people.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["person", "country", "smoke", "gender", "bmi", "age"])
-        for row in reversed([*rows, {**rows[0], "sample": "withdrew"}]):
-            country = NEIGHBOURS.get(row["country"], row["country"])
-            writer.writerow(
-                [row["sample"], country, *(row[key] for key in ("smoke", "gender", "bmi", "age"))]
-            )
-    return f"{folder / site}.csv,covariates={folder / site}-people.csv"
-
-
 def asthma_study(parties: dict[str, Sequence[str]], **options: object) -> str:
     text = study_text(parties, l2=str(L2), features='mode = "same"', **options)
-    return text.replace(
-        'label = "subtype"\npositive = "BCR/ABL"\nnegative = "NEG"',
-        f'label = "casecontrol"\npositive = "1"\nnegative = "0"\n{ADJUSTED}',
-    )
+    start, end = text.index("[data]\n"), text.index("[features]")
+    return f"{text[:start]}[data]\n{DATA}\n{text[end:]}"
 
 
 @pytest.fixture(scope="module")
 def asthma(tmp_path_factory: pytest.TempPathFactory) -> Asthma:
-    named = os.environ.get("COHORTIUM_DATA")
-    source = Path(named or Path(__file__).resolve().parents[3] / "shared" / "data")
-    source = source / "asthma_casecontrol"
-    if not source.is_dir():
+    if not source().is_dir():
         pytest.skip("no asthma_casecontrol in the shared data (set COHORTIUM_DATA to its folder)")
-    with (source / "snps.tsv").open(encoding="utf-8") as file:
-        minor = {row["snp"]: row["a1_minor"] for row in csv.DictReader(file, delimiter="\t")}
     folder = tmp_path_factory.mktemp("asthma")
     (folder / "later").mkdir()
-    data, later = {}, {}
-    for site, countries in REGIONS.items():
-        rows = [row for row in patients(source) if row["country"] in countries]
-        kept = [row for place, row in enumerate(rows) if place % 4]
-        data[site] = write_site(folder, site, kept, minor)
-        later[site] = write_site(folder / "later", site, rows[::4], minor)
+    data = write_sites(folder, lambda place: place % 4 > 0)
+    later = write_sites(folder / "later", lambda place: place % 4 == 0)
     text = asthma_study(PARTIES, iterations=120, deadline=120, connect_timeout=120)
     notes: list[tuple[str, str]] = []
 
