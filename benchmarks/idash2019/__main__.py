@@ -28,10 +28,11 @@ from pages import Line, write_page
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from cohortium.data import Cohort
 from cohortium.learn import DualParameters, plan_dual, train
 from cohortium.learn.losses import SIGMOIDS
 from cohortium.mpc.dealer import Roles, start
-from data import CLIP, SETS, SITES, Divided, divided, folder
+from data import CLIP, SETS, SITES, divided, folder
 from parties import in_processes, ledger, meshes
 
 # λ of the mean log-loss + λ/2·‖w‖², and Nesterov's iterations: the same for all sets.
@@ -75,8 +76,9 @@ def main() -> int:
 
 def measure(name: str, scratch: Path, options: argparse.Namespace) -> list[Line]:
     """Return a line for each sigmoid, with and without class weights."""
-    rows = divided(name, scratch)
-    assignments = [rows.folds(seed) for seed in range(options.repeats)]
+    sites = divided(name, scratch)
+    rows = sites.together
+    assignments = [sites.folds(seed) for seed in range(options.repeats)]
     np.savez(scratch / "rows.npz", values=rows.values, labels=rows.labels, folds=assignments)
     runs = [
         {"sigmoid": sigmoid, "class_weight": weight, "repeat": repeat}
@@ -89,7 +91,7 @@ def measure(name: str, scratch: Path, options: argparse.Namespace) -> list[Line]
         len(runs),
         names=SITES,
         rows=str(scratch / "rows.npz"),
-        sizes=rows.sizes,
+        sizes=sites.sizes,
         runs=runs,
     )
     lines = []
@@ -123,7 +125,7 @@ def _is(run: dict[str, Any], sigmoid: str, weight: str | None) -> bool:
     return run["sigmoid"] == sigmoid and run["class_weight"] == weight
 
 
-def pooled_scores(rows: Divided, folds: np.ndarray, weight: str | None) -> tuple[float, float]:
+def pooled_scores(rows: Cohort, folds: np.ndarray, weight: str | None) -> tuple[float, float]:
     """Return scikit-learn's mean accuracy and AUC over the folds."""
     scores = []
     for fold in range(int(folds.max()) + 1):

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import csv
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
-from cohortium.data import Cohort, Preparation, prepare, read_cohort, read_idash
+from cohortium.data import (
+    Cohort,
+    Preparation,
+    concatenate,
+    group_folds,
+    prepare,
+    read_cohort,
+    read_idash,
+)
 
 SITES = ("north", "south", "university")
 CLIP = 8.0
@@ -35,20 +42,24 @@ IN_COMPETITION_FORM = "gse2034_probes300"
 
 @dataclass(frozen=True)
 class Divided:
-    """A set's prepared rows, site after site; ``sizes`` are the sites'."""
+    """A set's prepared rows at each site, with their patients as groups."""
 
-    values: NDArray[np.float64]
-    labels: NDArray[np.int64]
-    patients: list[str]
-    sizes: dict[str, int]
+    parts: dict[str, Cohort]
+
+    @property
+    def together(self) -> Cohort:
+        """All rows, site after site."""
+        return concatenate(list(self.parts.values()), source="all sites")
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Each site's samples."""
+        return {site: len(part.samples) for site, part in self.parts.items()}
 
     def folds(self, seed: int) -> NDArray[np.int64]:
-        """Return each row's fold: stratified, a patient's samples together."""
-        splitter = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-        found = np.zeros(len(self.labels), np.int64)
-        for fold, (_, rows) in enumerate(splitter.split(self.values, self.labels, self.patients)):
-            found[rows] = fold
-        return found
+        """Return each row's fold, of all sites: each assigns its own, a patient's together."""
+        random = np.random.default_rng(seed)
+        return np.concatenate([group_folds(part, FOLDS, random) for part in self.parts.values()])
 
 
 def folder() -> Path:
@@ -58,7 +69,7 @@ def folder() -> Path:
 
 
 def divided(name: str, scratch: Path) -> Divided:
-    """Return a set, its samples dealt to three sites by class, each site's prepared by itself."""
+    """Return a set, its patients dealt to three sites by class, each site's prepared by itself."""
     label, positive = SETS[name]
     source = folder() / name
     cohort = read_cohort(
@@ -70,25 +81,17 @@ def divided(name: str, scratch: Path) -> Divided:
     )
     if name == IN_COMPETITION_FORM:
         cohort = _through_competition_files(cohort, scratch)
-    labels = cohort.labels if cohort.labels is not None else np.zeros(0, np.int64)
-    shuffled = np.random.default_rng(0).permutation(len(labels))
-    shuffled = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    # A TCGA barcode's first 12 characters are its patient, who is at one site.
+    patients = [sample[:12] if name.startswith("tcga") else sample for sample in cohort.samples]
+    cohort = replace(cohort, groups=tuple(patients))
+    site_of = group_folds(cohort, len(SITES), np.random.default_rng(0))
     parts = [
-        prepare(cohort.take(shuffled[place::3]), Preparation(clip=CLIP))[0] for place in (0, 1, 2)
+        prepare(cohort.take(np.flatnonzero(site_of == place)), Preparation(clip=CLIP))[0]
+        for place in range(len(SITES))
     ]
     features = sorted(set.intersection(*(set(part.features) for part in parts)))
     aligned = [part.select_features(features) for part in parts]
-    return Divided(
-        np.concatenate([part.values for part in aligned]),
-        np.concatenate([part.labels for part in aligned if part.labels is not None]),
-        # A TCGA barcode's first 12 characters are its patient.
-        [
-            sample[:12] if name.startswith("tcga") else sample
-            for p in aligned
-            for sample in p.samples
-        ],
-        {site: len(part.samples) for site, part in zip(SITES, aligned, strict=True)},
-    )
+    return Divided(dict(zip(SITES, aligned, strict=True)))
 
 
 def _through_competition_files(cohort: Cohort, scratch: Path) -> Cohort:

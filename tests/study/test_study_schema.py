@@ -452,7 +452,7 @@ def test_what_is_of_numbers_is_not_for_classes() -> None:
 
 def test_a_column_is_one_thing() -> None:
     text = changed('label = "case"', 'label = "case"\nweight = "case"')
-    assert "label, weight and group can not be one column" in refused(text)
+    assert "weight, group and covariates can not be one column" in refused(text)
     text = changed("iterations = 10", "batch = 3").replace(
         'label = "case"', 'label = "case"\nweight = "w"'
     )

@@ -303,10 +303,10 @@ def _check_kind(study: Study, complaints: Complaints) -> None:
     columns = [study.data.label, study.data.weight]
     columns.append(study.validation.group if study.validation is not None else None)
     named = [column for column in columns if column is not None]
-    if len(set(named)) < len(named):
+    if len(set(named)) < len(named) or set(columns[1:]) & set(study.data.covariates):
         raise complaints.about(
-            ("data", "weight") if study.data.weight in named[:-1] else ("validation", "group"),
-            "label, weight and group can not be one column.",
+            ("data", "weight") if study.data.weight is not None else ("validation", "group"),
+            "label, weight, group and covariates can not be one column.",
             remedy="Name a column for each.",
         )
 
