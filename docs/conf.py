@@ -7,8 +7,10 @@ release = version = installed("cohortium")
 # With "en_GB" the search counts its results by a translation that has no plurals, and stops.
 language = "en"
 
-extensions = ["myst_parser", "sphinx_copybutton"]
-source_suffix = {".md": "markdown"}
+extensions = ["myst_nb", "sphinx_copybutton"]
+source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
+# Notebooks are shown as they were committed; a test runs them.
+nb_execution_mode = "off"
 # The pages are read in the repository as well: anchors are those that GitHub gives to headings.
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 4

@@ -221,3 +221,23 @@ def test_a_party_tells_its_trouble_and_no_file_stays(tmp_path, monkeypatch):
         co.simulate(STUDY, {"north": NORTH, "south": (SOUTH[0], np.zeros(20, int))}, tmp_path / "o")
     assert [mode for _, mode in seen] == [0o700, 0o700]
     assert not any(path.exists() for path, _ in seen)
+
+
+@pytest.mark.parametrize("form", [pl.DataFrame, pd.DataFrame, Cohort])
+def test_numbers_weights_and_groups_go_along(form, tmp_path):
+    x, y = NORTH
+    numbers, weights = y * 1.5, 1.0 + y / 3
+    groups = tuple(f"patient {i // 2}" for i in range(len(y)))
+    if form is Cohort:
+        names = tuple(map(str, range(len(y))))
+        given = Cohort(x, names, tuple(FEATURES), numbers, weights=weights, groups=groups)
+    else:
+        genes = {name: x[:, i] for i, name in enumerate(FEATURES)}
+        given = form({"age": numbers, "w": weights, "patient": list(groups), **genes})
+    settings = DataSection(label="age", weight="w")
+    np.savez(tmp_path / "n.npz", **site_arrays(given, settings, "north", "patient"))
+    read = read_cohort(tmp_path / "n.npz", label="age", numbers=True, weight="w", group="patient")
+    assert read.features == tuple(FEATURES)
+    assert read.labels.tolist() == numbers.tolist()
+    assert read.weights.tolist() == weights.tolist()
+    assert tuple(read.groups) == groups

@@ -30,7 +30,14 @@ def _check(terminal: Terminal) -> None:
     found = json.loads(ended.out)
     assert found["constant_features"] == ["GENE03"]
     assert found["classes"] == {"BCR/ABL": 12, "NEG": 12}
-    ended = terminal.run("data", "check", "north.csv", "--label", "subtype", "--positive", "NEG")
+    assert "measures" not in found
+    ended = terminal.run(
+        *("data", "check", "north.csv", "--label", "subtype", "--positive", "NEG"),
+        *("--html", "page.html"),
+    )
+    assert "The page: page.html" in ended.err
+    page = (terminal.folder / "page.html").read_text(encoding="utf-8")
+    assert "NEG: 12, BCR/ABL: 12" in page
     assert "classes   NEG 12, BCR/ABL 12\n" in ended.out
     ended = terminal.run("data", "check", "north.csv", "--orientation", "sideways")
     assert ended.code == 2 or "orientation is 'sideways'" in ended.err

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from cohortium.data import Cohort, builds_in_words, check_cohort, measuring, read_cohort
+from cohortium.data import values as stored
 from cohortium.data.builds import header_note, possible_builds
 from cohortium.data.equilibrium import exact_test
 
@@ -135,7 +136,7 @@ def in_blocks(values):
 @pytest.mark.parametrize("change", [in_blocks, lambda v: np.clip(np.rint(v - 6), 0, 2, out=v)])
 def test_blocks_are_no_different(monkeypatch, change):
     whole = check_cohort(cohort(change))
-    monkeypatch.setattr(measuring, "_BLOCK_VALUES", 40 * 7)
+    monkeypatch.setattr(stored, "BLOCK_ELEMENTS", 40 * 7)
     blocks = check_cohort(cohort(change))
     assert blocks.facts() == whole.facts()
     for name in ("components", "levels", "missing_by_sample", "missing_by_feature", "histogram"):
@@ -145,7 +146,7 @@ def test_blocks_are_no_different(monkeypatch, change):
 
 def test_distributions_of_many_values_are_of_evenly_spaced_features(monkeypatch):
     monkeypatch.setattr(measuring, "_MOST_SAMPLED", 40 * 10)
-    monkeypatch.setattr(measuring, "_BLOCK_VALUES", 40 * 7)
+    monkeypatch.setattr(stored, "BLOCK_ELEMENTS", 40 * 7)
     made = cohort(louder)
     found = check_cohort(made)
     assert found.measures.sampled == 10
@@ -161,6 +162,28 @@ def test_components_are_those_of_a_singular_value_decomposition():
     measures = check_cohort(cohort(louder)).measures
     assert np.abs(measures.components) == pytest.approx(np.abs(left[:, :2] * size[:2]))
     assert measures.explained == pytest.approx(size[:2] ** 2 / (size**2).sum())
+
+
+def test_one_sample_among_twenty_is_seen():
+    # With itself in the deviation it could be no more than 4.3 away.
+    assert check_cohort(cohort(apart, samples=20)).outlying_components == ("s17",)
+
+
+def test_one_person_typed_twice_and_relatives():
+    random = np.random.default_rng(3)
+    calls = random.binomial(2, random.uniform(0.1, 0.9, 400), (40, 400)).astype(float)
+    calls[21] = calls[8]
+    calls[21, :8] = np.nan
+    calls[30] = np.where(random.random(400) < 0.5, calls[9], calls[30])
+    samples, names = [f"s{row}" for row in range(40)], [f"1:{place}:C:T" for place in range(400)]
+    found = check_cohort(Cohort(calls, samples, names))
+    assert found.alike_samples == (("s8", "s21"),)
+    assert any(
+        "1 pair of samples with nearly the same genotypes: s8 = s21" in line
+        for line in found.warnings
+    )
+    few = check_cohort(Cohort(calls[:, :90], samples, names[:90]))
+    assert few.alike_samples == ()
 
 
 def test_one_group_among_two_is_no_outlier():
@@ -229,6 +252,13 @@ def test_equilibrium_and_frequencies_are_plinks(shared, tmp_path):
     assert [found.measures.genotypes.frequency[places[name]] for name in autosomes] == (
         pytest.approx([frequency[name] for name in autosomes], abs=1e-4)
     )
+    # Ten persons were typed twice, and have nearly the same genotypes.
+    twice = [name for name in made.samples if name.endswith(".dup")]
+    assert len(twice) == 10
+    assert {frozenset(pair) for pair in found.alike_samples} == {
+        frozenset((name, name.removesuffix(".dup"))) for name in twice
+    }
+    assert found.equal_samples == ()
     # Four populations in one file.
     assert len(found.unequal_variants) > 100
     assert all(np.isnan(found.equilibrium[places[name]]) for name in places if name[:3] == "23:")

@@ -130,3 +130,21 @@ def test_tumours_and_normal_tissue_of_a_patient_stay_together(shared):
 
 def test_the_assignment_by_sizes():
     assert assignment_of([[2, 0, 1], [1, 1, 0]]).tolist() == [0, 0, 2, 0, 1]
+
+
+@given(
+    st.lists(st.integers(1, 6), min_size=2, max_size=25),
+    st.integers(2, 5),
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 2**32 - 1),
+)
+def test_the_sizes_of_folds_tell_nothing_of_labels(sizes, folds, one, other):
+    groups = [f"p{group}" for group, size in enumerate(sizes) for _ in range(size)]
+    found = []
+    for seed in (one, other):
+        random = np.random.default_rng(seed)
+        labels = random.integers(0, 2, len(groups))
+        labels[:2] = 0, 1
+        assigned = group_folds(grouped(groups, labels), folds, random)
+        found.append(np.bincount(assigned, minlength=folds).tolist())
+    assert found[0] == found[1]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 from cohortium.errors import ModelFileError, ParameterError
-from cohortium.learn import Model, accuracy, auc
+from cohortium.learn import Model, ModelCovariate, accuracy, auc
 
 # -- metrics -----------------------------------------------------------------------------------
 
@@ -225,3 +225,82 @@ def test_damaged_bytes_load_or_are_a_model_file_error(tmp_path, data):
     except ModelFileError:
         return
     assert np.isfinite(model.weights).all()
+
+
+# -- covariates and sites ------------------------------------------------------------------------
+
+
+def adjusted() -> Model:
+    return Model(
+        ("g1", "g2"),
+        np.array([0.5, -1.0]),
+        -0.3,
+        "tumour",
+        "normal",
+        covariates=(
+            ModelCovariate("age", (0.02,), (0.0, 100.0), fill=50.0),
+            ModelCovariate("sex", (0.4, -0.1), None, ("female", "male", "other"), "male"),
+        ),
+        sites={"north": 0.0, "south": 0.6},
+    )
+
+
+def test_covariates_and_the_effect_of_a_site_are_added():
+    model, values = adjusted(), np.array([[1.0, 4.0], [0.0, 0.0]])
+    columns = [[40.0, 1, 0], [60.0, 0, 1]]
+    base = np.array([0.5 - 4.0 - 0.3 + 0.8 + 0.4, -0.3 + 1.2 - 0.1])
+    for site, effect in (("north", 0.0), ("south", 0.6), (None, 0.3)):
+        got = model.logits(values, covariates=columns, site=site)
+        np.testing.assert_allclose(got, base + effect)
+        probability = model.predict_probability(values, covariates=columns, site=site)
+        np.testing.assert_allclose(probability, 1 / (1 + np.exp(-got)))
+        assert model.predict(values, covariates=columns, site=site).tolist() == [0, 1]
+    assert list(model.covariate_weights) == ["age", "sex = male", "sex = other"]
+    with pytest.raises(ParameterError, match="no effect of a site 'east'"):
+        model.logits(values, covariates=columns, site="east")
+    with pytest.raises(ModelFileError, match="do not fit 2 samples"):
+        model.logits(values)
+    with pytest.raises(ModelFileError, match="do not fit 2 samples"):
+        a_model(("a", "b", "c")).logits(np.zeros((2, 3)), covariates=columns)
+    with pytest.raises(ParameterError, match="do not fit the covariate"):
+        ModelCovariate("sex", (0.1,), None, ("a", "b", "c"))
+
+
+def test_a_model_with_covariates_survives_its_file(tmp_path):
+    model, path = adjusted(), tmp_path / "model.json"
+    model.save(path)
+    document = json.loads(path.read_text())
+    # An older reader would leave the covariates out: it must refuse.
+    assert document["format"] == "cohortium-model/2"
+    assert document["covariates"][0] == {
+        "name": "age",
+        "range": [0.0, 100.0],
+        "weight": 0.02,
+        "fill": 50.0,
+    }
+    assert document["covariates"][1]["levels"] == {"female": 0.0, "male": 0.4, "other": -0.1}
+    again = Model.load(path)
+    assert (again.covariates, again.sites) == (model.covariates, model.sites)
+    a_model().save(path)
+    assert json.loads(path.read_text())["format"] == "cohortium-model/1"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"covariates": None},
+        {"covariates": [{"name": "age", "range": [0], "weight": 1}]},
+        {"covariates": [{"name": "age", "range": [0, 1], "weight": "x"}]},
+        {"covariates": [{"name": "sex", "levels": {"a": 1.0, "b": 2.0}}]},
+        {"covariates": [{"name": "sex", "levels": {"a": 0.0}}]},
+        {"covariates": [7]},
+        {"sites": {"north": None}},
+        {"sites": [1]},
+    ],
+)
+def test_a_damaged_model_with_covariates_is_refused(tmp_path, wrong):
+    path = tmp_path / "model.json"
+    adjusted().save(path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **wrong}))
+    with pytest.raises(ModelFileError):
+        Model.load(path)

@@ -17,7 +17,6 @@ from mpc_tensorflow_party import fix_randomness, fix_session
 
 from cohortium.errors import EncodingError, FixedPointOverflowError, ParameterError
 from cohortium.learn import DualParameters, auc, plan_dual
-from cohortium.learn.parameters import DUAL_RULES
 from cohortium.ring import TensorFlowEngine
 
 REAL = {
@@ -195,36 +194,18 @@ def test_a_plan_fits_the_ring_or_is_refused(samples, features, clip):
     ("name", "value"),
     [
         ("l2", ()),
-        ("l2", (-0.1,)),
         ("l2", (0.1, float("nan"))),
-        ("l2", (float("inf"),)),
         ("l2", ("1",)),
         ("l2", (True,)),
-        ("iterations", 0),
-        ("iterations", 10_001),
         ("iterations", 2.5),
         ("iterations", None),
-        ("logit_bound", 0.5),
-        ("logit_bound", 1e9),
-        ("sigmoid_error", 0.0),
-        ("sigmoid_error", 0.5),
         ("sigmoid_error", "small"),
     ],
 )
-def test_parameters_outside_their_range(name, value):
+def test_parameters_that_are_no_such_number(name, value):
     with pytest.raises(ParameterError, match=name) as caught:
         DualParameters(**{name: value})
     assert caught.value.remedy
-
-
-@pytest.mark.parametrize("name", [name for name in DUAL_RULES if name != "class_weight"])
-def test_the_ends_of_the_ranges_are_allowed_and_no_more(name):
-    rule = DUAL_RULES[name]
-    for value in (rule.low, rule.high):
-        DualParameters(**{name: (value,) if name == "l2" else value})
-    for value in (np.nextafter(rule.low, -np.inf), np.nextafter(rule.high, np.inf)):
-        with pytest.raises(ParameterError, match=name):
-            DualParameters(**{name: (value,) if name == "l2" else value})
 
 
 @pytest.mark.parametrize("bound", [1.0, 2.0, 6.0, 100.0, 256.0])

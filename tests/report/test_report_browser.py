@@ -54,12 +54,7 @@ def _issues(browser: Any) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1100, 375])
-@pytest.mark.parametrize("party", ["north", "uni"])
-def test_no_accessibility_issue(
-    browser: Any, finished: Finished, party: str, width: int, scheme: str
-) -> None:
+def _show(browser: Any, width: int, scheme: str) -> None:
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
         {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500},
@@ -68,6 +63,15 @@ def test_no_accessibility_issue(
         "Emulation.setEmulatedMedia",
         {"features": [{"name": "prefers-color-scheme", "value": scheme}]},
     )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1100, 375])
+@pytest.mark.parametrize("party", ["north", "uni"])
+def test_no_accessibility_issue(
+    browser: Any, finished: Finished, party: str, width: int, scheme: str
+) -> None:
+    _show(browser, width, scheme)
     browser.get((finished.folder / party / "report.html").as_uri())
     assert _issues(browser) == []
     # Wide tables scroll by themselves; the page does not.
@@ -117,3 +121,16 @@ def test_plots_have_names_and_the_table_is_searched_and_sorted(
         row.text for row in browser.find_elements("css selector", "tbody tr:not([hidden]) > th")
     ]
     assert [name for name in names if name.startswith("GENE1")] == sorted(shown)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1100, "light"), (375, "dark")])
+def test_the_page_of_a_data_check(browser: Any, checked: Path, width: int, scheme: str) -> None:
+    _show(browser, width, scheme)
+    browser.get_log("browser")
+    browser.get(checked.as_uri())
+    assert _issues(browser) == []
+    assert browser.get_log("browser") == []
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    plots = browser.find_elements("css selector", "svg[role=img]")
+    assert len(plots) == 6
+    assert all(plot.accessible_name for plot in plots)

@@ -83,7 +83,6 @@ def study_text(
     deadline: float = 20,
     connect_timeout: float = 20,
     features: str = 'mode = "intersection"',
-    form: str = "auto",
     extra: Mapping[str, str] | None = None,
 ) -> str:
     """Return a study file; ``extra`` holds further lines of a party's section."""
@@ -108,7 +107,6 @@ def study_text(
             "[model]",
             f"l2 = {l2}",
             f"iterations = {iterations}",
-            f'form = "{form}"',
             "[[reveal]]",
             'what = "model"',
             f"to = {list(receivers)}",

@@ -193,6 +193,50 @@ def test_a_summary_that_is_none_is_refused(sent: bytes) -> None:
         assert "south sent a cohort summary that can not be read" in outcomes[name].what
 
 
+@pytest.mark.parametrize(
+    ("folds", "sent"),
+    [(2, [2, 0, 0]), (2, [2, 1]), (2, None), (3, [1, 1]), (None, [1, 1]), (2, [3, -1])],
+)
+def test_sizes_of_folds_that_do_not_fit_are_refused(
+    folds: int | None, sent: list[int] | None
+) -> None:
+    def liar(mesh: Mesh) -> None:
+        everyone = dict.fromkeys(mesh.peers, summary(folds=sent))
+        mesh.exchange_messages("cohort summary", everyone, {"north": 1 << 16})
+        mesh.exchange_messages("feature names", {}, {"north": 1 << 16})
+
+    def honest(mesh: Mesh, own: Cohort | None) -> Agreed:
+        sizes = None if folds is None or own is None else [1, 1, *[0] * (folds - 2)]
+        return agree(
+            mesh, OWNERS, own, mode="union", names_needed=False, own_folds=sizes, folds=folds
+        )
+
+    outcomes = meet(
+        {},
+        instead={
+            "north": lambda mesh: honest(mesh, cohort(["z"])),
+            "south": liar,
+            "uni": lambda mesh: honest(mesh, None),
+        },
+    )
+    for name in ("north", "uni"):
+        assert isinstance(outcomes[name], (FrameError, PeerAbortedError))
+        assert "south sent" in outcomes[name].what
+
+
+def test_numbers_and_sizes_of_folds_are_agreed_on() -> None:
+    def party(mesh: Mesh) -> Agreed:
+        own = None
+        if mesh.name in OWNERS:
+            own = Cohort(np.zeros((3, 1)), "abc", ["g"], np.array([1.5, 2.0, 3.0]))
+        sizes = {"north": [3, 0], "south": [1, 2]}.get(mesh.name)
+        return agree(mesh, OWNERS, own, mode="same", names_needed=False, own_folds=sizes, folds=2)
+
+    for agreed in meet({}, instead=dict.fromkeys(PARTIES, party)).values():
+        assert agreed.folds == {"north": [3, 0], "south": [1, 2]}
+        assert (agreed.positive, agreed.negative) == (None, None)
+
+
 @pytest.mark.parametrize("names", [b"", b'"z"', b"[1]", b'["y"]', b'["z", "z"]', b"[" * 100_000])
 def test_names_that_do_not_fit_the_summary_are_refused(names: bytes) -> None:
     def liar(mesh: Mesh) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,15 @@ import pytest
 from run_sites import LABEL, NEGATIVE, POSITIVE, Cells, cells, genes, terminal_in
 
 from cohortium.data import Cohort
-from cohortium.errors import CohortiumError, FeatureError, ModelFileError
-from cohortium.learn import Model
-from cohortium.learn.exporting import save_csv
+from cohortium.errors import (
+    CohortiumError,
+    DataValueError,
+    FeatureError,
+    ModelFileError,
+    ParameterError,
+)
+from cohortium.learn import Model, ModelCovariate
+from cohortium.learn.exporting import save_csv, to_keras
 from cohortium.run.predicting import predict, read_for
 
 PREPARATION = {
@@ -101,6 +108,55 @@ def test_keras_and_csv_say_the_same(tmp_path: Path) -> None:
     )
     sizes = [abs(float(weight)) for _, weight in rows[1:-1]]
     assert sizes == sorted(sizes, reverse=True)
+
+
+def adjusted() -> Model:
+    return replace(
+        model(),
+        covariates=(ModelCovariate("age", (0.05,), (20.0, 90.0), fill=50.0),),
+        sites={"north": -0.5, "south": 1.5},
+    )
+
+
+def test_covariates_and_sites_of_new_samples(tmp_path: Path) -> None:
+    table = cells("new", genes(0, 6), samples=30)
+    table.header.append("age")
+    for place, row in enumerate(table.rows):
+        row.append("" if place == 3 else str(30 + place))
+    path = table.write(tmp_path / "new.csv")
+    made = adjusted()
+    read = read_for(made, str(path), label=LABEL)
+    ages = np.where(np.arange(30) == 3, 50.0, 30.0 + np.arange(30))
+    np.testing.assert_array_equal(read.covariates[:, 0], ages)
+    plain = np.log(1 / by_hand(model(), read.values) - 1)
+    for site, effect in (("south", 1.5), (None, 0.5)):
+        found = predict(made, read, site=site)
+        expected = 1 / (1 + np.exp(plain - 0.05 * ages - effect))
+        np.testing.assert_allclose(found.values, expected, atol=1e-9)
+        assert ("No site was named" in "\n".join(found.warnings)) == (site is None)
+    with pytest.raises(ParameterError, match="no effect of a site 'east'"):
+        predict(made, read, site="east")
+    path.write_text(path.read_text().replace(",40\n", ",400\n"))
+    with pytest.raises(DataValueError, match="400 is beyond the study's range of 20 to 90"):
+        read_for(made, str(path), label=LABEL)
+
+
+def test_keras_and_csv_have_covariates_and_sites(tmp_path: Path) -> None:
+    made = adjusted()
+    save_csv(made, tmp_path / "weights.csv")
+    rows = list(csv.reader((tmp_path / "weights.csv").read_text().splitlines()))
+    assert rows[-4:] == [
+        ["(covariate) age", "0.05"],
+        ["(site) north", "-0.5"],
+        ["(site) south", "1.5"],
+        ["(intercept)", "0.25"],
+    ]
+    values = np.random.default_rng(5).normal(size=(9, 6))
+    ages = np.linspace(20, 90, 9)[:, None]
+    for site, indicators in (("north", [1, 0]), ("south", [0, 1]), (None, [0.5, 0.5])):
+        given = to_keras(made)(np.hstack([values, ages, np.tile(indicators, (9, 1))]))
+        wanted = made.predict_probability(values, covariates=ages, site=site)
+        np.testing.assert_allclose(np.asarray(given)[:, 0], wanted, atol=1e-12)
 
 
 @pytest.mark.parametrize("turned", [False, True])

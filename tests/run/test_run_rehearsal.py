@@ -20,6 +20,15 @@ from cohortium.run.planning import make_plan, run_training
 from cohortium.run.rehearsal import StatedSize, exchange_sizes, rehearse
 from cohortium.study import DisclosureLedger, Study
 
+ADJUSTED = (
+    study_text(iterations=230)
+    .replace(
+        "[features]",
+        'covariates = ["age", "sex"]\nranges = { age = [0, 100] }\n'
+        'levels = { sex = ["female", "male", "other"] }\n[features]',
+    )
+    .replace("[model]", "[model]\nsite_indicators = true")
+)
 THREE: Mapping[str, Sequence[str]] = {
     "a": OWNER,
     "b": ("data", "compute"),
@@ -84,6 +93,9 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
         labels = random.permutation(np.arange(len(values)) % 2)
         weights = () if study.data.weight is None else (np.ones(len(values)),)
         owned[mesh.name] = (values, labels, *weights)
+        if study.data.covariates:
+            columns = random.uniform(-0.5, 0.5, (len(values), 3))
+            owned[mesh.name] = (*owned[mesh.name], columns)
     run_training(protocol, study, plan, samples, owned, ledger.allowed)
     mesh.flush_ahead()
     sent = {peer: count - before[peer] for peer, count in mesh.sent_to.items()}
@@ -95,6 +107,7 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
     [
         (TWO_SITES, study_text(iterations=230), 200),
         (TWO_SITES, study_text(iterations=12), 40),
+        (TWO_SITES, ADJUSTED, 60),
         (TWO_SITES, study_text(iterations=245, l2="[0.1, 1.0]") + VALIDATED, 60),
         (TWO_SITES, LINEAR, 30),
         (THREE, study_text(THREE, iterations=250), 100),
@@ -109,6 +122,7 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
     ids=[
         "dual",
         "dual of few iterations",
+        "covariates",
         "folds and metrics",
         "linear with weights",
         "three compute",

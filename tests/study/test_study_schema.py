@@ -367,3 +367,110 @@ def test_a_rule_between_keys_names_a_line_in_a_file_with_long_texts() -> None:
     pem = 'certificate = """\n[[reveal]]\nto = 1\n"""\n'
     text = STUDY.replace("[[party]]\n", f"[[party]]\n{pem}", 1).replace('"south"]', '"uni"]')
     assert "line 31: 'model' is revealed to 'uni'" in refused(text)
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ('class_weight = "balanced"', "model.class_weight is of classes, but the labels of"),
+        ('sigmoid = "hong5"', "model.sigmoid is of classes"),
+        ("sigmoid_error = 1e-3", "model.sigmoid_error is of classes"),
+        ('[validation]\nfolds = 3\n[[reveal]]\nwhat = "auc"\nto = ["north"]', "'auc' is of a log"),
+        (
+            'l2 = [1, 2]\n[validation]\nfolds = 3\nchoose = "brier"',
+            "'brier' is of a logistic regression, but model.kind is 'linear'. Take one of r2",
+        ),
+    ],
+)
+def test_what_is_of_classes_is_not_for_numbers(lines: str, told: str) -> None:
+    """And not refused without ``kind``."""
+    text = changed("iterations = 10", lines)
+    parse_study(text)
+    assert told in refused(text.replace("[model]", '[model]\nkind = "linear"'))
+
+
+def test_a_class_is_not_for_numbers() -> None:
+    text = changed("[model]", '[model]\nkind = "linear"')
+    told = refused(text.replace('label = "case"', 'label = "case"\npositive = "yes"'))
+    assert "data.positive is of classes" in told
+
+
+def test_what_is_of_numbers_is_not_for_classes() -> None:
+    lines = '[validation]\nfolds = 3\n[[reveal]]\nwhat = "r2"\nto = ["north"]'
+    told = refused(changed("iterations = 10", lines))
+    assert "'r2' is of a linear regression, but model.kind is 'logistic'" in told
+
+
+def test_a_column_is_one_thing() -> None:
+    text = changed('label = "case"', 'label = "case"\nweight = "case"')
+    assert "label, weight and group can not be one column" in refused(text)
+    text = changed("iterations = 10", "batch = 3").replace(
+        'label = "case"', 'label = "case"\nweight = "w"'
+    )
+    assert "data.weight is for the dual alone" in refused(text)
+
+
+COVARIATES = """\
+label = "case"
+covariates = ["age", "sex"]
+
+[data.ranges]
+age = [0, 100]
+
+[data.levels]
+sex = ["female", "male"]
+
+[data.fill]
+age = 50
+"""
+
+
+def test_covariates_are_read() -> None:
+    study = parse_study(changed('label = "case"\n', COVARIATES)).study
+    assert study.data.covariates == ["age", "sex"]
+    assert study.data.ranges == {"age": [0, 100]}
+    inline = 'label = "case"\ncovariates = ["age"]\nranges = { age = [0, 100] }\n'
+    assert parse_study(changed('label = "case"\n', inline)).study.data.ranges == {"age": [0, 100]}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "what"),
+    [
+        ('["age", "sex"]', '["age", "sex", "age"]', 18, "has 'age' twice"),
+        ('["age", "sex"]', '["age", "sex", "case"]', 18, "has 'case', which is the label"),
+        ('["age", "sex"]', '["age", "sex", "bmi"]', 18, "'bmi' has neither a range nor levels"),
+        ("age = [0, 100]", "age = [0, 100]\nsex = [0, 1]", 18, "'sex' has a range and levels"),
+        ("age = [0, 100]", "age = [0, 100]\nbmi = [0, 1]", 22, "'bmi', which is not in data.cov"),
+        ("age = [0, 100]", "age = [100, 0]", 21, "ends at 0, not above its start 100"),
+        ("age = [0, 100]", "age = [0]", 21, "data.ranges.age = [0] should have 2 or more"),
+        ("age = [0, 100]", 'age = [0, "old"]', 21, "should be a number"),
+        ('"male"]', '"male", "male"]', 24, "a level of 'sex' is there twice"),
+        ('["female", "male"]', '["female"]', 24, "should have 2 or more"),
+        ("age = 50", "age = 500", 27, "500.0 can not replace a missing value of 'age'"),
+        ("age = 50", 'age = "old"', 27, "'old' can not replace a missing value of 'age'"),
+        ("age = 50", 'sex = "?"', 27, "'?' can not replace a missing value of 'sex'"),
+    ],
+)
+def test_covariates_that_contradict_each_other(old: str, new: str, line: int, what: str) -> None:
+    assert old in COVARIATES
+    text = refused(changed('label = "case"\n', COVARIATES.replace(old, new, 1)))
+    assert what in text
+    assert f"line {line}: " in text
+
+
+@pytest.mark.parametrize("primal", ['form = "primal"', "batch = 8"])
+def test_covariates_are_for_the_dual(primal: str) -> None:
+    adjusted = changed('label = "case"\n', COVARIATES)
+    model = "iterations = 10"
+    text = refused(adjusted.replace(model, f"{model}\n{primal}"))
+    assert "line 18: data.covariates is for the dual alone" in text
+    text = refused(STUDY.replace(model, f"{model}\nsite_indicators = true\n{primal}"))
+    assert "line 24: model.site_indicators is for the dual alone" in text
+
+
+def test_site_indicators_need_sites() -> None:
+    alone = STUDY.replace("iterations = 10", "iterations = 10\nsite_indicators = true")
+    parse_study(alone)
+    one = alone.replace('roles = ["data", "compute", "receive"]', 'roles = ["compute"]', 1)
+    one = one.replace('to = ["north", "south"]', 'to = ["south"]')
+    assert "there is only one" in refused(one)

@@ -163,3 +163,20 @@ def test_messages_name_the_line() -> None:
     line = text.splitlines().index("iteratons = 12") + 1
     with pytest.raises(StudyError, match=rf"line {line}: model.iteratons .*'iterations'"):
         parse_study(text)
+
+
+def test_what_the_model_is_adjusted_for() -> None:
+    told = words(
+        STUDY.replace(
+            "[preparation]",
+            'covariates = ["age", "sex"]\nranges = { age = [0, 100] }\n'
+            'levels = { sex = ["female", "male"] }\nfill = { age = 50 }\n[preparation]',
+        ).replace("[model]", "[model]\nsite_indicators = true")
+    )
+    assert "adjusted for age (from 0 to 100), sex (female, male)" in told
+    assert "a missing value is replaced: age by 50" in told
+    assert "south has an effect each, relative to north" in told
+    assert "and the intercept; of every covariate; the effect of each site." in told
+    assert "A site's effect tells about how many of its samples are positive" in told
+    assert "The weight of a level that few samples have" in told
+    assert "adjusted" not in words(STUDY)

@@ -109,7 +109,8 @@ def run_study(
             else:
                 loaded.study.named(name)
                 path = Path(folder) / f"{name}.npz"
-                np.savez(path, **site_arrays(given, loaded.study.data, name))
+                group = loaded.study.reading["group"]
+                np.savez(path, **site_arrays(given, loaded.study.data, name, group))
                 arguments[name] = str(path)
         run = simulate_study(loaded, arguments, output, lambda _name, _event: None, engine=engine)
     return StudyResult(

@@ -18,10 +18,13 @@ from cohortium.study.schema import DataSection
 _TAKEN = ("values", "samples", "features", "file", "allow_pickle")
 
 
-def site_arrays(given: Any, settings: DataSection, party: str) -> dict[str, Any]:
+def site_arrays(
+    given: Any, settings: DataSection, party: str, group: str | None = None
+) -> dict[str, Any]:
     """Return ``values``, ``samples``, ``features`` and the label's column, as npz files have them.
 
-    A DataFrame has samples in rows and a column of the name ``settings.label``. Its first column
+    A DataFrame has samples in rows and a column of the name ``settings.label``, and those of
+    ``settings.weight`` and ``group`` where the study names them. Its first other column
     names the samples if it is text; otherwise the index of a pandas DataFrame does. ``(X, y)`` and
     ``(X, y, feature names)``: y holds the classes' names, or 1 and 0 for the positive and the
     negative one; features without names are x0, x1, …
@@ -30,17 +33,18 @@ def site_arrays(given: Any, settings: DataSection, party: str) -> dict[str, Any]
     LabelError where the label's column is not there; more is found when the file is read.
     """
     label = settings.label or "label"
-    if label in _TAKEN:
+    besides = [name for name in (label, settings.weight, group) if name is not None]
+    for taken in set(besides) & set(_TAKEN):
         raise ParameterError(
-            f"The label of a table in Python can not be called {label!r}.",
+            f"A column of a table in Python can not be called {taken!r} in the study.",
             remedy="Rename the column, there and in the study.",
         )
     if isinstance(given, Cohort):
-        return _of_cohort(given, label)
+        return _of_cohort(given, label, settings.weight, group)
     if isinstance(given, pl.DataFrame):
-        return _of_table(given, label, party)
+        return _of_table(given, besides, party)
     if type(given).__module__.partition(".")[0] == "pandas" and hasattr(given, "columns"):
-        return _of_table(_from_pandas(given), label, party)
+        return _of_table(_from_pandas(given), besides, party)
     if isinstance(given, (tuple, list)) and len(given) in (2, 3):
         return _of_arrays(given, settings, label, party)
     raise ParameterError(
@@ -55,11 +59,19 @@ def feature_names(X: Any, count: int) -> list[str]:
     return [f"x{i}" for i in range(count)] if columns is None else [str(each) for each in columns]
 
 
-def _of_cohort(cohort: Cohort, label: str) -> dict[str, NDArray[Any]]:
+def _of_cohort(
+    cohort: Cohort, label: str, weight: str | None, group: str | None
+) -> dict[str, NDArray[Any]]:
     arrays = _named(cohort.values[:, :], cohort.samples, cohort.features)
-    if cohort.labels is not None:
+    if cohort.labels is not None and cohort.numeric:
+        arrays[label] = _texts(cohort.labels.tolist())
+    elif cohort.labels is not None:
         names = np.array([cohort.negative, cohort.positive], dtype=str)
-        arrays[label] = names[cohort.labels]
+        arrays[label] = names[cohort.labels.astype(np.int64)]
+    if weight is not None and cohort.weights is not None:
+        arrays[weight] = _texts(cohort.weights.tolist())
+    if group is not None and cohort.groups is not None:
+        arrays[group] = _texts(list(cohort.groups))
     return arrays
 
 
@@ -85,14 +97,15 @@ def _pairs(column: Any) -> list[tuple[Any, bool]]:
     return list(zip(column, column.isna(), strict=True))
 
 
-def _of_table(table: pl.DataFrame, label: str, party: str) -> dict[str, NDArray[Any]]:
-    if label not in table.columns:
-        raise LabelError(
-            f"The table of {party} has no column {label!r}.",
-            remedy="Name the label's column in the study ([data] label).",
-            party=party,
-        )
-    columns = [name for name in table.columns if name != label]
+def _of_table(table: pl.DataFrame, besides: Sequence[str], party: str) -> dict[str, NDArray[Any]]:
+    for name in besides:
+        if name not in table.columns:
+            raise LabelError(
+                f"The table of {party} has no column {name!r}.",
+                remedy="The study names the columns of labels, weights and groups: correct either.",
+                party=party,
+            )
+    columns = [name for name in table.columns if name not in besides]
     samples: Sequence[str] = [str(row + 1) for row in range(len(table))]
     if columns and not _is_number(table[columns[0]]):
         samples = ["" if cell is None else str(cell) for cell in table[columns.pop(0)]]
@@ -107,7 +120,8 @@ def _of_table(table: pl.DataFrame, label: str, party: str) -> dict[str, NDArray[
     for place, name in enumerate(columns):
         # A missing cell becomes NaN.
         values[:, place] = table[name].cast(pl.Float64).to_numpy()
-    return {**_named(values, samples, columns), label: _texts(table[label].to_list())}
+    told = {name: _texts(table[name].to_list()) for name in besides}
+    return {**_named(values, samples, columns), **told}
 
 
 def _is_number(column: pl.Series) -> bool:

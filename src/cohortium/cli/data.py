@@ -25,7 +25,7 @@ def data() -> None:
 def data_check(
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE", help="FILE, or FILE,labels=LABELFILE, as for join."),
+        typer.Argument(metavar="FILE", help="FILE, as for join: also FILE,labels=LABELFILE."),
     ],
     study: Annotated[
         Path | None, typer.Option(help="Read it as this study says: label, classes, names.")
@@ -46,6 +46,7 @@ def data_check(
 ) -> None:
     """Say what a data file holds and what is odd about it, on this computer alone."""
     from cohortium.data import check_cohort, common_names, read_argument
+    from cohortium.run.preparing import read_site_data
     from cohortium.screen import show_data_check
     from cohortium.study import load_study
 
@@ -63,7 +64,7 @@ def data_check(
         )
     else:
         settings = load_study(study).study
-        cohort = read_argument(file, **settings.reading)
+        cohort = read_site_data(file, settings)
         cohort, _ = common_names(cohort, settings.features.names, settings.features.aliases)
     found = check_cohort(cohort)
     if as_json:

@@ -43,6 +43,10 @@ def predict(
     label: Annotated[
         str | None, typer.Option(help="A column with the true classes: it is no feature.")
     ] = None,
+    site: Annotated[
+        str | None,
+        typer.Option(help="The training's site that they come from; without it, the sites' mean."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Where the table goes; without it, to the screen.")
     ] = None,
@@ -53,7 +57,7 @@ def predict(
     from cohortium.run.predicting import read_for
 
     loaded = Model.load(model)
-    found = predicted(loaded, read_for(loaded, data, label=label))
+    found = predicted(loaded, read_for(loaded, data, label=label), site=site)
     if out is None:
         say(new_console(), found.as_csv().rstrip("\n"))
     else:

@@ -14,6 +14,7 @@ from cohortium.data.alignment import (
 )
 from cohortium.data.checking import DataCheck, builds_in_words, check_cohort
 from cohortium.data.cohort import Cohort, concatenate
+from cohortium.data.covariates import Covariate, scale, scaled
 from cohortium.data.folds import assignment_of, by_fold, fold_assignment, group_folds
 from cohortium.data.idash import read_idash
 from cohortium.data.naming import NamingReport, common_names
@@ -29,6 +30,7 @@ from cohortium.data.reading import parse_data_argument, read_argument, read_coho
 __all__ = [
     "AlignmentReport",
     "Cohort",
+    "Covariate",
     "DataCheck",
     "Fitted",
     "NamingReport",
@@ -51,5 +53,7 @@ __all__ = [
     "read_argument",
     "read_cohort",
     "read_idash",
+    "scale",
+    "scaled",
     "with_features",
 ]

@@ -14,10 +14,25 @@ from cohortium.errors import LabelError
 
 @dataclass(frozen=True)
 class Annotated:
-    """A cohort without labels, and columns of text by name, a cell for each sample ("" missing)."""
+    """A cohort without labels, and columns of text by name, a cell for each sample ("" missing).
+
+    ``lines`` are where the samples are in the file, None where that is their number.
+    """
 
     cohort: Cohort
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    lines: Sequence[int] | None = None
+
+    def texts(self, column: str) -> SampleTexts:
+        """Return a column by sample, as a label file's."""
+        samples = self.cohort.samples
+        lines = self.lines or range(1, len(samples) + 1)
+        return SampleTexts(
+            source=self.cohort.source,
+            column=column,
+            texts=dict(zip(samples, self.columns[column], strict=True)),
+            lines=dict(zip(samples, lines, strict=True)),
+        )
 
 
 def with_labels(found: Annotated, request: LabelRequest) -> Cohort:
@@ -45,9 +60,4 @@ def _texts(found: Annotated, column: str) -> SampleTexts:
             f"{cohort.source} tells no {shown(column)} of its samples.",
             remedy=remedy or "Give a label file: FILE,labels=LABELFILE.",
         )
-    return SampleTexts(
-        source=cohort.source,
-        column=column,
-        texts=dict(zip(cohort.samples, found.columns[column], strict=True)),
-        lines={sample: number for number, sample in enumerate(cohort.samples, 1)},
-    )
+    return found.texts(column)

@@ -63,12 +63,14 @@ class DataCheck:
     constant_features: tuple[str, ...]
     equal_features: tuple[tuple[str, ...], ...]
     equal_samples: tuple[tuple[str, ...], ...]
+    alike_samples: tuple[tuple[str, ...], ...]
     level: str
     outlying_levels: tuple[str, ...]
     outlying_components: tuple[str, ...]
     variants: int
     ambiguous_variants: int
     swapped_variants: int
+    unmatched: tuple[str, ...]
     rare_variants: int
     outside_variants: tuple[str, ...]
     unequal_variants: tuple[str, ...]
@@ -94,7 +96,8 @@ def check_cohort(cohort: Cohort) -> DataCheck:
     components, more than 6 standard deviations of the other samples. Unlogged: GEO2R's rule (99th
     percentile above 100, or a range above 50 with a first quartile above 0). Constant and equal
     features are those of all samples. Rare variants: allele frequency below 1 %. Unequal variants:
-    p < 10^-6 in the exact test of Hardy–Weinberg equilibrium, on autosomes.
+    p < 10^-6 in the exact test of Hardy–Weinberg equilibrium, on autosomes. Alike samples, of
+    genotypes: their standardised values correlate by more than 0.9 (parent and child: about 0.5).
     """
     measures = measure(cohort)
     features = np.array(cohort.features, dtype=object)
@@ -105,6 +108,7 @@ def check_cohort(cohort: Cohort) -> DataCheck:
         samples=len(samples),
         features=len(features),
         classes=_classes(cohort),
+        unmatched=cohort.unmatched,
         labels=_numbers(cohort.labels if cohort.numeric else None),
         weights=_numbers(cohort.weights),
         groups=len(set(cohort.groups or ())),
@@ -119,6 +123,10 @@ def check_cohort(cohort: Cohort) -> DataCheck:
         constant_features=tuple(features[measures.constant]),
         equal_features=_named(measures.equal_features, cohort.features),
         equal_samples=_named(measures.equal_samples, cohort.samples),
+        alike_samples=_named(
+            [pair for pair in measures.alike if not _within(pair, measures.equal_samples)],
+            cohort.samples,
+        ),
         level="heterozygosity" if measures.genotypes else "median",
         outlying_levels=tuple(samples[_far_levels(measures.levels)]),
         outlying_components=tuple(samples[_far_components(measures.components)]),
@@ -155,6 +163,10 @@ def _numbers(values: Labels | None) -> dict[str, float]:
 
 def _named(groups: Sequence[Sequence[int]], names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(names[place] for place in group) for group in groups)
+
+
+def _within(pair: tuple[int, int], groups: Sequence[Sequence[int]]) -> bool:
+    return any(set(pair) <= set(group) for group in groups)
 
 
 def _far_levels(levels: npt.NDArray[np.float64]) -> _Flags:
@@ -208,6 +220,7 @@ def _warnings(check: DataCheck) -> list[str]:
         ("sample", check.mostly_missing_samples, "with more than 20 % of the values missing"),
         ("feature", check.mostly_missing_features, "with more than 20 % of the values missing"),
         ("feature", check.constant_features, "with one value only: they tell nothing"),
+        ("name", check.unmatched, "of labels or covariates that no sample has"),
         ("sample", check.outlying_levels, f"far from the others by {check.level}"),
         ("sample", check.outlying_components, "far from the others in principal components"),
         ("variant", check.outside_variants, "with genotypes outside 0 to 2, not dosages of alt"),
@@ -224,6 +237,12 @@ def _warnings(check: DataCheck) -> list[str]:
         if groups:
             first = " = ".join(groups[0][:3])
             told.append(f"{counted(len(groups), 'group')} of {what} with the same values: {first}.")
+    if check.alike_samples:
+        first = " = ".join(check.alike_samples[0])
+        told.append(
+            f"{counted(len(check.alike_samples), 'pair')} of samples with nearly the same "
+            f"genotypes: {first}. One person twice, or twins?"
+        )
     if check.ambiguous_variants:
         told.append(
             f"{counted(check.ambiguous_variants, 'variant')} of alleles A/T or C/G: the strand "

@@ -29,8 +29,10 @@ class Cohort:
     such a matrix for some features at a time; ``labels`` is int64 of shape (samples,), 1 for the
     class named ``positive`` and 0 for ``negative``, or None with both names None. Labels that are
     numbers are float64, without classes. ``weights`` are samples' weights, ``groups`` say whom each
-    sample is of (folds keep a group together), where a study wants such. ``source`` names the file
-    in messages; ``notes`` says what its reader left out. The arrays are read-only.
+    sample is of (folds keep a group together), where a study wants such; ``covariates`` (samples ×
+    columns) are in their own units, 0 and 1 for levels. ``source`` names the file in messages;
+    ``notes`` says what its reader left out; ``unmatched`` are names of a label or covariate file
+    that are no samples here. The arrays are read-only.
 
     Raises DataValueError (shape, infinity, duplicated sample), FeatureError (duplicated feature)
     or LabelError (classes other than 0 and 1, or without names; numbers that are not finite;
@@ -47,6 +49,8 @@ class Cohort:
     notes: tuple[str, ...] = ()
     weights: npt.NDArray[np.float64] | None = None
     groups: tuple[str, ...] | None = None
+    covariates: npt.NDArray[np.float64] | None = None
+    unmatched: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         values = self.values
@@ -74,6 +78,7 @@ class Cohort:
         self._check_names()
         self._check_labels()
         self._check_attributes()
+        self._check_covariates()
 
     def _check_names(self) -> None:
         for error, what, names in (
@@ -128,6 +133,18 @@ class Cohort:
                 remedy="Give the positive and the negative class a name each.",
             )
         object.__setattr__(self, "labels", _read_only(labels.astype(np.int64)))
+
+    def _check_covariates(self) -> None:
+        if self.covariates is None:
+            return
+        columns = _read_only(np.asarray(self.covariates, dtype=np.float64))
+        object.__setattr__(self, "covariates", columns)
+        if columns.ndim != 2 or len(columns) != len(self.samples) or not np.isfinite(columns).all():
+            raise DataValueError(
+                f"{self.source}: covariates must be finite numbers, a row for each of "
+                f"{counted(len(self.samples), 'sample')}.",
+                remedy="Give one row for each sample, and fill in what is missing.",
+            )
 
     def _check_attributes(self) -> None:
         if self.weights is not None:
@@ -187,6 +204,7 @@ class Cohort:
             labels=None if self.labels is None else self.labels[positions],
             weights=None if self.weights is None else self.weights[positions],
             groups=None if self.groups is None else tuple(self.groups[row] for row in positions),
+            covariates=None if self.covariates is None else self.covariates[positions],
         )
 
     def select_features(self, names: Sequence[str]) -> Cohort:
@@ -219,8 +237,9 @@ def concatenate(cohorts: Sequence[Cohort], *, source: str) -> Cohort:
     """Return the samples of all cohorts, one after the other, in the features of the first.
 
     The others' features are put into the order of the first. Raises FeatureError where the
-    features differ, LabelError where only some are labelled or their classes differ,
-    DataValueError where two cohorts have a sample of the same name, ParameterError for none.
+    features differ, LabelError where only some are labelled or have weights, groups or covariates,
+    or their classes differ, DataValueError where two cohorts have a sample of the same name,
+    ParameterError for none.
     """
     if not cohorts:
         raise ParameterError("There is nothing to concatenate.", remedy="Give one cohort or more.")
@@ -235,7 +254,13 @@ def concatenate(cohorts: Sequence[Cohort], *, source: str) -> Cohort:
     labels = [cohort.labels for cohort in cohorts if cohort.labels is not None]
     weights = [cohort.weights for cohort in cohorts if cohort.weights is not None]
     groups = [cohort.groups for cohort in cohorts if cohort.groups is not None]
-    for what, those in (("labels", labels), ("weights", weights), ("groups", groups)):
+    covariates = [cohort.covariates for cohort in cohorts if cohort.covariates is not None]
+    for what, those in (
+        ("labels", labels),
+        ("weights", weights),
+        ("groups", groups),
+        ("covariates", covariates),
+    ):
         if those and len(those) < len(cohorts):
             raise LabelError(
                 f"Only {len(those)} of {len(cohorts)} files have {what}.",
@@ -252,6 +277,8 @@ def concatenate(cohorts: Sequence[Cohort], *, source: str) -> Cohort:
         negative=first.negative,
         source=source,
         notes=tuple(note for cohort in cohorts for note in cohort.notes),
+        covariates=np.concatenate(covariates) if covariates else None,
+        unmatched=tuple(name for cohort in cohorts for name in cohort.unmatched),
         weights=np.concatenate(weights) if weights else None,
         groups=tuple(group for of_one in groups for group in of_one) if groups else None,
     )

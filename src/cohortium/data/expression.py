@@ -7,14 +7,15 @@ samples in rows. Where the label does not tell, the user has to say.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
+from cohortium.data.annotated import Annotated
 from cohortium.data.attributes import SampleTexts
 from cohortium.data.cohort import Cohort
 from cohortium.data.labels import (
     LabelRequest,
     label_columns,
-    labelled,
     read_label_file,
     refuse_repeated_samples,
 )
@@ -33,10 +34,15 @@ _ONE_VALUE_A_GENE = (
 
 
 def read_expression(
-    source: str, text: bytes, request: LabelRequest, orientation: Orientation | None = None
-) -> Cohort:
-    """Return the cohort in the text of an expression table.
+    source: str,
+    text: bytes,
+    request: LabelRequest,
+    orientation: Orientation | None = None,
+    apart: Sequence[str] = (),
+) -> Annotated:
+    """Return the cohort in the text of an expression table, and its columns that are no features.
 
+    Those are the label's and the ones ``apart``, of a table with samples in rows.
     ``orientation`` None finds it from the label. Raises DataFileError, DataValueError,
     FeatureError, LabelError or, where the orientation can not be found, ParameterError.
     """
@@ -50,9 +56,8 @@ def read_expression(
                 f"{table.source} has genes in rows: a label can not be one of its columns.",
                 remedy="Give the labels in a file of their own (label_file=...).",
             )
-        cohort = genes_in_rows(table)
-        return cohort if label_file is None else labelled(cohort, label_file, request)
-    return _samples_in_rows(table, request, label_file)
+        return Annotated(genes_in_rows(table))
+    return _samples_in_rows(table, request, label_file, apart)
 
 
 def genes_in_rows(table: Table, first_sample: int = 1) -> Cohort:
@@ -88,7 +93,9 @@ def genes_in_rows(table: Table, first_sample: int = 1) -> Cohort:
     return Cohort(values, samples, table.names, source=table.source)
 
 
-def _samples_in_rows(table: Table, request: LabelRequest, label_file: SampleTexts | None) -> Cohort:
+def _samples_in_rows(
+    table: Table, request: LabelRequest, label_file: SampleTexts | None, apart: Sequence[str]
+) -> Annotated:
     _refuse_unnamed(table, 1, "gene")
     if twice := repeated(table.header[1:]):
         raise FeatureError(
@@ -97,8 +104,6 @@ def _samples_in_rows(table: Table, request: LabelRequest, label_file: SampleText
             remedy=_ONE_VALUE_A_GENE,
         )
     refuse_repeated_samples(table)
-    labels = label_file
-    skip: tuple[int, ...] = ()
     if label_file is not None and label_file.column in table.header[1:]:
         # It would be trained on as a gene, and predict itself.
         raise LabelError(
@@ -106,13 +111,17 @@ def _samples_in_rows(table: Table, request: LabelRequest, label_file: SampleText
             f"{label_file.source}.",
             remedy=f"Take it out of {table.source}, or read it from there without a label file.",
         )
+    own = [name for name in apart if name in table.header[1:]]
     if label_file is None and request.column is not None:
-        labels = label_columns(table, request.column, request)
-        about = (request.column, *request.further.values())
-        skip = tuple(table.header.index(name, 1) for name in about)
-    features = tuple(name for i, name in enumerate(table.header) if i and i not in skip)
-    cohort = Cohort(table.numbers(skip), table.names, features, source=table.source)
-    return cohort if labels is None else labelled(cohort, labels, request)
+        # Says what is wrong where they are not there.
+        label_columns(table, request.column, request)
+        own += [request.column, *request.further.values()]
+    skip = {name: table.header.index(name, 1) for name in own}
+    features = [name for i, name in enumerate(table.header) if i and i not in skip.values()]
+    numbers = table.numbers(set(skip.values()))
+    cohort = Cohort(numbers, table.names, tuple(features), source=table.source)
+    columns = {name: table.column(place) for name, place in skip.items()}
+    return Annotated(cohort, columns, table.lines)
 
 
 def _find_orientation(

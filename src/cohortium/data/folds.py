@@ -28,7 +28,7 @@ def by_fold(
     generator is given), then dealt to the folds in turn, one class after the other: so the sizes
     are ``fold_sizes`` and tell nothing of the classes, and each class is divided as evenly as can
     be. Labels that are numbers have no classes: all samples are shuffled. Of a cohort with groups
-    the folds are ``group_folds``, whose sizes tell something of the groups.
+    the folds are ``group_folds``, whose sizes tell something of the groups' sizes.
     """
     random = random or np.random.default_rng(secrets.randbits(128))
     if cohort.groups is not None:
@@ -46,9 +46,12 @@ def by_fold(
 def group_folds(cohort: Cohort, folds: int, random: np.random.Generator) -> NDArray[np.int64]:
     """Return each sample's fold, the same for all samples of a group.
 
-    Groups go one after the other, the largest first and equally large ones at random, each to the
-    fold after which the classes are spread most evenly: where the sum over classes and folds of
-    (share of the class in the fold)² grows least. Of equals the fold of fewest samples.
+    Folds' sizes are told to all parties, so they must follow from the groups' sizes alone, whatever
+    the labels: groups go one after the other, the largest first, each to a fold of fewest samples,
+    and at last the folds are numbered by size. Labels decide only among equals: groups of one size
+    go class by class, at random within it, and of folds of one size the group goes to that after
+    which the classes are spread most evenly (the sum over classes and folds of (share of the class
+    in the fold)² grows least).
     """
     labels = np.zeros(len(cohort.samples), np.int64)
     if cohort.labels is not None and not cohort.numeric:
@@ -60,13 +63,16 @@ def group_folds(cohort: Cohort, folds: int, random: np.random.Generator) -> NDAr
     filled = np.zeros((folds, 2))
     fold_of = np.zeros(len(names), np.int64)
     shuffled = random.permutation(len(names))
-    for group in shuffled[np.argsort(-counts[shuffled].sum(1), kind="stable")]:
+    sizes, positives = counts[shuffled].sum(1), counts[shuffled][:, 1]
+    for group in shuffled[np.lexsort((positives, -sizes))]:
         growth = ((2 * filled + counts[group]) * counts[group] / totals**2).sum(1)
         # Rounded, so that equals are equal whatever the order of additions.
-        best = np.lexsort((filled.sum(1), growth.round(12)))[0]
+        best = np.lexsort((growth.round(12), filled.sum(1)))[0]
         fold_of[group] = best
         filled[best] += counts[group]
-    found: NDArray[np.int64] = fold_of[group_of]
+    number = np.empty(folds, np.int64)
+    number[np.argsort(-filled.sum(1), kind="stable")] = np.arange(folds)
+    found: NDArray[np.int64] = number[fold_of][group_of]
     return found
 
 

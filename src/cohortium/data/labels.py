@@ -127,11 +127,12 @@ def label_columns(table: Table, column: str, request: LabelRequest) -> SampleTex
     DataValueError where a sample has two rows.
     """
     refuse_repeated_samples(table)
-    further = {what: _column(table, name) for what, name in request.further.items()}
-    return replace(_column(table, column), further=further)
+    further = {what: sample_column(table, name) for what, name in request.further.items()}
+    return replace(sample_column(table, column), further=further)
 
 
-def _column(table: Table, column: str) -> SampleTexts:
+def sample_column(table: Table, column: str) -> SampleTexts:
+    """Return the cells of one column by sample; LabelError unless there is just one of the name."""
     if (times := table.header[1:].count(column)) != 1:
         found = f"has {times} columns" if times else "has no column"
         remedy = nearest(column, table.header[1:]) or (
@@ -173,14 +174,15 @@ def labelled(cohort: Cohort, labels: SampleTexts, request: LabelRequest) -> Coho
 
     Or all with a label, where it is a number; with their weights and groups, if asked for. Samples
     that the labels do not mention count as missing a label; labels of samples that are not in the
-    cohort are not used. Raises LabelError where no sample is mentioned, where labels are missing
-    and are not to be dropped, where there are not two classes to choose from, where a label is no
-    number.
+    cohort are not used, and counted in the notes. Raises LabelError where no sample is mentioned,
+    where labels are missing and are not to be dropped, where there are not two classes to choose
+    from, where a label is no number.
     """
     texts = [labels.texts.get(sample, "") for sample in cohort.samples]
     _refuse_missing(cohort, labels, texts, request)
     if request.numbers:
-        return with_attributes(_with_numbers(cohort, labels, texts), labels.further)
+        found = _with_numbers(cohort, labels, texts)
+        return with_attributes(_with_unmatched(found, labels, cohort), labels.further)
     positive, negative = _two_classes(labels, texts, request)
     kept = [row for row, text in enumerate(texts) if text in (positive, negative)]
     coded = np.array([texts[row] == positive for row in kept], dtype=np.int64)
@@ -201,7 +203,19 @@ def labelled(cohort: Cohort, labels: SampleTexts, request: LabelRequest) -> Coho
         negative=negative,
         notes=(*cohort.notes, *notes),
     )
-    return with_attributes(found, labels.further)
+    return with_attributes(_with_unmatched(found, labels, cohort), labels.further)
+
+
+def _with_unmatched(found: Cohort, labels: SampleTexts, cohort: Cohort) -> Cohort:
+    """Return the samples found of a cohort, with the names that labels have and the cohort lacks.
+
+    The notes say how many.
+    """
+    unmatched = sorted(set(labels.texts) - set(cohort.samples))
+    if not unmatched:
+        return found
+    note = f"{labels.source}: {counted(len(unmatched), 'sample name')} not in {cohort.source}."
+    return replace(found, notes=(*found.notes, note), unmatched=tuple(unmatched))
 
 
 def _with_numbers(cohort: Cohort, labels: SampleTexts, texts: Sequence[str]) -> Cohort:

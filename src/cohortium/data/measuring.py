@@ -14,15 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from cohortium.data.cohort import Cohort
+from cohortium.data.values import in_blocks
 from cohortium.data.variants import Variant, canonical_variant
 
 _Floats = npt.NDArray[np.float64]
-_BLOCK_VALUES = 1 << 20
 # Medians and distributions are of at most so many values, those of evenly spaced features.
 _MOST_SAMPLED = 8_000_000
 # Components need a matrix of samples × samples.
 _MOST_COMPARED = 3000
 _BINS = 60
+# One person typed twice is near 1, parent and child are near 0.5.
+_ALIKE = 0.9
+_LEAST_ALIKE_VARIANTS = 100
 _LARGEST_DOSAGE = 2.0
 
 
@@ -47,8 +50,9 @@ class Measures:
     each sample: its median, or of genotypes the share of heterozygous ones. ``components`` are the
     samples' first two principal components of standardised features (missing ones at the mean),
     of shape (samples, 2), and ``explained`` their shares of the variance; None of fewer than three
-    samples, or more than 3000. ``sampled`` is how many features quantiles, histogram and medians
-    are of. ``equal_…`` are groups of places.
+    samples, or more than 3000. ``alike`` are pairs of samples whose standardised genotypes
+    correlate by more than 0.9, of 100 variants or more. ``sampled`` is how many features quantiles,
+    histogram and medians are of. ``equal_…`` are groups of places.
     """
 
     missing: int
@@ -64,18 +68,17 @@ class Measures:
     explained: tuple[float, float]
     equal_features: tuple[tuple[int, ...], ...]
     equal_samples: tuple[tuple[int, ...], ...]
+    alike: tuple[tuple[int, int], ...]
     genotypes: Genotypes | None
 
 
 def measure(cohort: Cohort) -> Measures:
     """Return the numbers; genotypes are what is named so, or has 0, 1 and 2 as its only values."""
     rows, columns = len(cohort.samples), len(cohort.features)
-    width = max(1, _BLOCK_VALUES // max(rows, 1))
     step = max(1, -(-rows * columns // _MOST_SAMPLED))
     by_block = _Pass(rows, columns)
-    for start in range(0, columns, width):
-        block = np.asarray(cohort.values[:, start : start + width], dtype=np.float64)
-        by_block.take(start, block, block[:, -start % step :: step])
+    for features, block in in_blocks(cohort.values):
+        by_block.take(features, block, block[:, -features.start % step :: step])
     return by_block.measures(cohort)
 
 
@@ -97,8 +100,7 @@ class _Pass:
         self.column_groups: dict[bytes, list[int]] = {}
         self.sampled: list[_Floats] = []
 
-    def take(self, start: int, block: _Floats, sampled: _Floats) -> None:
-        columns = slice(start, start + block.shape[1])
+    def take(self, columns: slice, block: _Floats, sampled: _Floats) -> None:
         unknown = np.isnan(block)
         self.missing += unknown.sum(axis=1)
         self.missing_in[columns] = unknown.sum(axis=0)
@@ -109,7 +111,7 @@ class _Pass:
             self.largest[columns] = np.nanmax(block, axis=0)
             self.mean[columns] = np.nanmean(block, axis=0)
         self._genotypes(columns, block)
-        self._equal(start, block)
+        self._equal(columns.start, block)
         if self.gram is not None:
             centred = np.where(unknown, 0.0, block - self.mean[columns])
             spread = np.sqrt((centred**2).sum(axis=0))
@@ -176,6 +178,7 @@ class _Pass:
             explained=explained,
             equal_features=_several(self.column_groups),
             equal_samples=_several(by_row),
+            alike=self._alike() if is_genotypes else (),
             genotypes=genotypes,
         )
 
@@ -188,6 +191,14 @@ class _Pass:
                 return called
             medians: _Floats = np.nanmedian(sampled, axis=1)
             return medians
+
+    def _alike(self) -> tuple[tuple[int, int], ...]:
+        if self.gram is None or len(self.missing_in) < _LEAST_ALIKE_VARIANTS:
+            return ()
+        size = np.sqrt(np.diagonal(self.gram))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            near = np.triu(self.gram / np.outer(size, size) > _ALIKE, k=1)
+        return tuple((int(one), int(other)) for one, other in np.argwhere(near))
 
     def _components(self) -> tuple[_Floats | None, tuple[float, float]]:
         if self.gram is None or not (whole := float(np.trace(self.gram))):

@@ -6,10 +6,12 @@ The format is found by the file's first bytes, not by its name: people rename fi
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from cohortium.data.annotated import Annotated, with_labels
 from cohortium.data.cohort import Cohort
+from cohortium.data.covariates import Covariate, read_columns, with_covariates
 from cohortium.data.expression import Orientation, read_expression
 from cohortium.data.files import first_bytes, read_text
 from cohortium.data.genotypes import read_plink, read_vcf
@@ -20,7 +22,8 @@ from cohortium.data.repositories import GCT, SERIES, read_gct, read_series_matri
 from cohortium.data.wording import counted, examples, shown
 from cohortium.errors import DataFileError, FeatureError, ParameterError
 
-_LABELS = "labels="
+# Files besides the data, and the parameter that each is given as.
+_FURTHER = {"labels=": "label_file", "covariates=": "covariate_file"}
 _ZIP, _HDF5, _PLINK = b"PK\x03\x04", b"\x89HDF", b"l\x1b\x01"
 _VCF = (b"##fileformat=VCF", b"BCF\x02")
 # Formats that no text table is taken for: what is named so and begins otherwise is damaged.
@@ -50,6 +53,8 @@ def read_cohort(
     numbers: bool = False,
     weight: str | None = None,
     group: str | None = None,
+    covariates: Sequence[Covariate] = (),
+    covariate_file: str | Path | None = None,
 ) -> Cohort:
     """Return the cohort in a site's file.
 
@@ -62,7 +67,8 @@ def read_cohort(
     error, or are left out where ``missing_label`` is ``"drop"``; ``Cohort.notes`` says how many.
     Without ``label`` and ``label_file`` the cohort has no labels. With ``numbers`` labels are
     numbers. ``weight`` and ``group`` are further columns where the label's is: what each sample
-    counts in the training, and whom it is of.
+    counts in the training, and whom it is of. ``covariates`` are columns of ``covariate_file``, of
+    the label file or, as the label, of the file itself.
 
     Raises DataFileError, DataValueError, FeatureError or LabelError where the data are wrong,
     naming file, line and column; ParameterError where the arguments are.
@@ -82,13 +88,16 @@ def read_cohort(
         weight=weight,
         group=group,
     )
+    names = [covariate.name for covariate in covariates]
+    further = [Path(file) for file in (covariate_file, label_file) if file is not None and names]
+    files = [read_columns(file, names) for file in further]
+    elsewhere = {name for file in files for name in file.columns}
     found = _read_annotated(Path(path))
-    if isinstance(found, Annotated):
-        cohort = with_labels(found, request)
-    else:
-        cohort = read_expression(Path(path).name, found, request, orientation)
-    _refuse_dates(cohort)
-    return cohort
+    if not isinstance(found, Annotated):
+        apart = [name for name in names if name not in elsewhere]
+        found = read_expression(Path(path).name, found, request, orientation, apart)
+    _refuse_dates(found.cohort)
+    return with_covariates(with_labels(found, request), covariates, files, found)
 
 
 def _refuse_dates(cohort: Cohort) -> None:
@@ -138,6 +147,7 @@ def read_argument(
     numbers: bool = False,
     weight: str | None = None,
     group: str | None = None,
+    covariates: Sequence[Covariate] = (),
 ) -> Cohort:
     """Return the cohort in the file or files that a data argument names; as ``read_cohort``.
 
@@ -151,12 +161,15 @@ def read_argument(
                 "A pair of files has two classes, and no column of numbers, weights or groups.",
                 remedy="Give one table with a label file: FILE,labels=LABELFILE.",
             )
-        return read_idash(
+        cohort = read_idash(
             files["positive_path"],
             files["negative_path"],
             positive=positive or "positive",
             negative=negative or "negative",
         )
+        names = [covariate.name for covariate in covariates]
+        further = [files["covariate_file"]] if "covariate_file" in files and names else []
+        return with_covariates(cohort, covariates, [read_columns(each, names) for each in further])
     return read_cohort(
         files["path"],
         label_file=files.get("label_file"),
@@ -168,6 +181,8 @@ def read_argument(
         numbers=numbers,
         weight=weight,
         group=group,
+        covariates=covariates,
+        covariate_file=files.get("covariate_file"),
     )
 
 
@@ -176,21 +191,26 @@ def parse_data_argument(text: str) -> dict[str, Path]:
 
     ``"expr.tsv.gz"`` gives ``path``; ``"expr.tsv.gz,labels=classes.tsv"`` gives ``path`` and
     ``label_file`` (for ``read_cohort``); ``"tumour.txt,normal.txt"`` gives ``positive_path`` and
-    ``negative_path`` (for ``read_idash``). A file whose own name holds a comma is taken as one.
+    ``negative_path`` (for ``read_idash``). ``covariates=FILE`` after any of them gives
+    ``covariate_file``. A file whose own name holds a comma is taken as one.
     Raises ParameterError for anything else.
     """
     parts = [part.strip() for part in text.split(",")]
     if len(parts) == 1 or Path(text).is_file():
         parts = [text.strip()]
-    if all(parts) and not parts[0].startswith(_LABELS):
+    further: dict[str, Path] = {}
+    for sign, parameter in _FURTHER.items():
+        named = [part for part in parts[1:] if part.startswith(sign)]
+        if len(named) == 1 and (file := named[0].removeprefix(sign).strip()):
+            parts.remove(named[0])
+            further[parameter] = Path(file)
+    if all(parts) and not any(part.startswith(tuple(_FURTHER)) for part in parts):
         if len(parts) == 1:
-            return {"path": Path(parts[0])}
-        if len(parts) == 2 and parts[1].startswith(_LABELS):
-            if label_file := parts[1].removeprefix(_LABELS).strip():
-                return {"path": Path(parts[0]), "label_file": Path(label_file)}
-        elif len(parts) == 2:
-            return {"positive_path": Path(parts[0]), "negative_path": Path(parts[1])}
+            return {"path": Path(parts[0]), **further}
+        if len(parts) == 2 and "label_file" not in further:
+            return {"positive_path": Path(parts[0]), "negative_path": Path(parts[1]), **further}
     raise ParameterError(
         f"{shown(text)} does not name data.",
-        remedy="Give FILE, or FILE,labels=LABELFILE, or POSITIVEFILE,NEGATIVEFILE.",
+        remedy="Give FILE, or FILE,labels=LABELFILE, or POSITIVEFILE,NEGATIVEFILE; covariates in "
+        "a file of their own follow as ,covariates=COVARIATEFILE.",
     )

@@ -1,9 +1,10 @@
 """Estimators, written against secret tensors alone: they run over every protocol."""
 
-from cohortium.learn.dual import Cohort, WeightedCohort
+from cohortium.learn.adjusting import Adjustment
+from cohortium.learn.dual import AdjustedCohort, Cohort, WeightedCohort
 from cohortium.learn.dual_plan import DualPlan, plan_dual
 from cohortium.learn.metrics import accuracy, auc
-from cohortium.learn.model import Model
+from cohortium.learn.model import Model, ModelCovariate
 from cohortium.learn.parameters import DualParameters, PrimalParameters
 from cohortium.learn.primal import train_primal
 from cohortium.learn.primal_plan import PrimalPlan, plan_primal
@@ -12,10 +13,13 @@ from cohortium.learn.training import train
 from cohortium.learn.watching import Watcher
 
 __all__ = [
+    "AdjustedCohort",
+    "Adjustment",
     "Cohort",
     "DualParameters",
     "DualPlan",
     "Model",
+    "ModelCovariate",
     "PrimalParameters",
     "PrimalPlan",
     "Watcher",

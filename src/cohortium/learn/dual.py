@@ -17,8 +17,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from cohortium.learn.adjusting import COVARIATE_BITS, Projection, solved
 from cohortium.learn.blocks import Block, Columns, FeatureBlocks
-from cohortium.learn.checkpoints import Checkpoints, is_due
 from cohortium.learn.dual_plan import CHECK_EVERY, INTERCEPT_EXPONENT, DualPlan
 from cohortium.mpc import (
     InputRequest,
@@ -36,19 +36,31 @@ Cohort: TypeAlias = tuple[Columns, NDArray[np.int64] | NDArray[np.float64]]
 WeightedCohort: TypeAlias = tuple[
     Columns, NDArray[np.int64] | NDArray[np.float64], NDArray[np.float64]
 ]
+# As either, the covariates last.
+AdjustedCohort: TypeAlias = (
+    WeightedCohort
+    | tuple[
+        Columns,
+        NDArray[np.int64] | NDArray[np.float64],
+        NDArray[np.float64],
+        NDArray[np.float64],
+    ]
+)
 
 
 class SharedRows(NamedTuple):
-    """The owners' values; all labels and, where the owners bring them, sample weights (n × 1)."""
+    """The owners' values; all labels and, where owners bring such, sample weights, covariates."""
 
     blocks: FeatureBlocks
     labels: SecretTensor
     weights: SecretTensor | None
+    covariates: SecretTensor | None = None
 
 
 class Fit(NamedTuple):
     """Dual coefficients (n × columns), intercepts (1 × columns), and the logits of both.
 
+    With covariates ``intercept`` has their weights too, above (``plan.unpenalised`` × columns).
     ``earlier_logits`` are those of some iterations before.
     """
 
@@ -62,7 +74,7 @@ def share_cohorts(
     protocol: SecureProtocol,
     plan: DualPlan,
     sizes: Mapping[str, int],
-    owned: Mapping[str, Cohort | WeightedCohort],
+    owned: Mapping[str, Cohort | WeightedCohort | AdjustedCohort],
 ) -> SharedRows:
     """Return all owners' rows as secret tensors; a round for the first block and all labels.
 
@@ -73,22 +85,25 @@ def share_cohorts(
     """
     parameters, loss = plan.parameters, plan.loss
     kinds = [
-        ("labels", loss.label_bits, loss.label_bound),
-        ("weights", plan.sample_weight_bits, parameters.weight_bound),
-    ][: 2 if parameters.sample_weights else 1]
+        ("labels", 1, loss.label_bits, loss.label_bound),
+    ]
+    if parameters.sample_weights:
+        kinds.append(("weights", 1, plan.sample_weight_bits, parameters.weight_bound))
+    if plan.adjustment is not None and plan.adjustment.covariates:
+        kinds.append(("covariates", plan.adjustment.covariates, COVARIATE_BITS, 1.0))
     requests = []
     for owner, rows in sizes.items():
-        for place, (kind, bits, bound) in enumerate(kinds, 1):
+        for place, (kind, columns, bits, bound) in enumerate(kinds, 1):
             values = None
             if owner in owned:
-                values = np.asarray(owned[owner][place], np.float64).reshape(-1, 1)
-            shape = (rows, 1)
+                values = np.asarray(owned[owner][place], np.float64).reshape(-1, columns)
+            shape = (rows, columns)
             requests.append(InputRequest(f"{kind} of {owner}", owner, values, shape, bits, bound))
     blocks = FeatureBlocks(protocol, plan, sizes, {name: own[0] for name, own in owned.items()})
     tensors = blocks.begin(requests)
     step = len(kinds)
-    weights = concatenate(tensors[1::step]) if parameters.sample_weights else None
-    return SharedRows(blocks, concatenate(tensors[::step]), weights)
+    joined = {kind[0]: concatenate(tensors[i::step]) for i, kind in enumerate(kinds)}
+    return SharedRows(blocks, joined["labels"], joined.get("weights"), joined.get("covariates"))
 
 
 def gram_matrix(blocks: Iterable[Block], plan: DualPlan) -> SecretTensor:
@@ -103,44 +118,35 @@ def fit_dual(
     weights: SecretTensor | None,
     plan: DualPlan,
     on_iteration: Callable[[int], None] | None = None,
-    checkpoints: Checkpoints | None = None,
+    projection: Projection | None = None,
 ) -> Fit:
     """Return the dual coefficients; two rounds an iteration after the first, one for the logits.
 
+    With a ``projection`` (of the covariates, for a plan that has an adjustment) two more.
+
     ``kernel`` is prepared, and holds the sample weights v already. The first residual needs no
     round: all logits are zero there. With a piecewise sigmoid an iteration takes six rounds.
-    ``on_iteration`` is told the number of iterations done. With ``checkpoints`` the residuals are
-    kept now and then; a run that goes on from kept ones takes a round for each of their logits
-    that are checked.
+    ``on_iteration`` is told the number of iterations done.
     """
     loss, schedule = plan.loss, plan.schedule
     labels = labels.lift(loss.fraction_bits - loss.label_bits)
-    past = _Past(kernel, weights, plan)
+    past = _Past(kernel, weights, plan, projection)
     wide = labels + np.zeros((plan.samples, plan.columns))
-    first, earlier = 1, []
-    if checkpoints is not None and checkpoints.done:
-        first = checkpoints.done
-        for residual in checkpoints.restored(
-            first, wide.shape, loss.fraction_bits, loss.residual_bound
-        ):
-            past.add(residual)
-        past.since_kept()
-        earlier = [past.logits(*past.at(t)) for t in range(1, first) if t % CHECK_EVERY == 0]
-    else:
-        past.add(_without_held_out(-wide + loss.at_zero, plan))
-    for t in range(first, plan.iterations):
+    past.add(_without_held_out(-wide + loss.at_zero, plan))
+    earlier = []
+    for t in range(1, plan.iterations):
         if on_iteration is not None:
             on_iteration(t)
-        logits = past.logits(*past.at(t))
+        point, intercept = past.combined(schedule.points[t][:t], schedule.intercept_points[t][:t])
+        logits = past.logits(point, intercept)
         if t % CHECK_EVERY == 0:
             earlier.append(logits)
         past.add(_residuals(logits, wide, plan))
-        if checkpoints is not None and is_due(t + 1, plan.iterations):
-            checkpoints.keep(t + 1, past.since_kept())
     if on_iteration is not None:
         on_iteration(plan.iterations)
     dual, intercept = past.combined(schedule.final, schedule.intercept_final)
-    return Fit(dual, intercept, past.logits(dual, intercept), earlier)
+    logits = past.logits(dual, intercept)
+    return Fit(dual, past.unpenalised(intercept), logits, earlier)
 
 
 def _residuals(logits: SecretTensor, labels: SecretTensor, plan: DualPlan) -> SecretTensor:
@@ -160,58 +166,67 @@ def _without_held_out(residuals: SecretTensor, plan: DualPlan) -> SecretTensor:
 class _Past:
     """The residuals so far, and what follows from public combinations of them."""
 
-    def __init__(self, kernel: SecretTensor, weights: SecretTensor | None, plan: DualPlan) -> None:
+    def __init__(
+        self,
+        kernel: SecretTensor,
+        weights: SecretTensor | None,
+        plan: DualPlan,
+        projection: Projection | None,
+    ) -> None:
         self._kernel = kernel
         self._weights = weights
         self._plan = plan
+        self._projection = projection
         self._residuals: list[SecretTensor] = []
-        self._kept = 0
         self._sums: list[SecretTensor] = []
 
     def add(self, residual: SecretTensor) -> None:
         """Take the next residual."""
         self._residuals.append(residual.with_bound(self._plan.loss.residual_bound))
-        if self._weights is None:
+        if self._weights is None and self._projection is None:
             self._sums.append(self._residuals[-1].sum(0).reshape(1, self._plan.columns))
-
-    def since_kept(self) -> list[SecretTensor]:
-        """Return the residuals that were added since the last call."""
-        first, self._kept = self._kept, len(self._residuals)
-        return self._residuals[first:]
-
-    def at(self, t: int) -> tuple[SecretTensor, SecretTensor]:
-        """Return the point at which iteration t takes its residual; as ``combined``."""
-        schedule = self._plan.schedule
-        return self.combined(schedule.points[t][:t], schedule.intercept_points[t][:t])
 
     def combined(
         self, coefficients: NDArray[np.float64], intercept_coefficients: NDArray[np.float64]
     ) -> tuple[SecretTensor, SecretTensor]:
         """Return dual coefficients (n × columns), opened, and intercepts (1 × columns); a round.
 
-        They are those of the first residuals, as many as there are coefficients.
+        With covariates, in place of intercepts, the coefficients of their projection, opened too.
         """
         bits = self._plan.coefficient_bits
-        residuals = self._residuals[: len(coefficients)]
-        dual = weighted_sum(coefficients, residuals, bits)
+        dual = weighted_sum(coefficients, self._residuals, bits)
+        if self._projection is not None:
+            rows = weighted_sum(intercept_coefficients, self._residuals, bits)
+            prepare([dual, rows])
+            return dual, rows
         bound = self._plan.loss.bound * 2.0**-INTERCEPT_EXPONENT
         if self._weights is None:
-            total = weighted_sum(
-                intercept_coefficients, self._sums[: len(residuals)], bits, bound=bound
-            )
+            total = weighted_sum(intercept_coefficients, self._sums, bits, bound=bound)
             prepare([dual])
         else:
-            rows = weighted_sum(intercept_coefficients, residuals, bits)
+            rows = weighted_sum(intercept_coefficients, self._residuals, bits)
             prepare([dual, rows])
             total = self._weights.T.matmul(rows, bound=bound)
         return dual, total.times_power_of_two(INTERCEPT_EXPONENT)
 
     def logits(self, dual: SecretTensor, intercept: SecretTensor) -> SecretTensor:
-        """Return K·u + intercept; local."""
+        """Return K·u + intercept, with covariates K·u + F·u'; local."""
         # Of the bound only the sum's matters: where a part wraps around, the sum wraps back.
         half = self._plan.loss.bound / 2
         product = self._kernel.matmul(dual, bound=half)
+        if self._projection is not None:
+            intercept = self._projection.logits.matmul(intercept, bound=half)
         return (product + intercept.with_bound(half)).with_bound(2 * half)
+
+    def unpenalised(self, intercept: SecretTensor) -> SecretTensor:
+        """Return the weights without penalty, intercept last; two rounds with covariates."""
+        plan = self._plan
+        if self._projection is None or plan.adjustment is None:
+            return intercept
+        rows = intercept.rescale(
+            plan.adjustment.final_bits(plan.samples, intercept.bound, intercept.fraction_bits)
+        )
+        return solved(rows.prepare(), self._projection, plan.adjustment)
 
 
 def held_out_logits(logits: SecretTensor, plan: DualPlan) -> SecretTensor:
@@ -233,7 +248,7 @@ def model_weights(
     weights: SecretTensor | None,
     plan: DualPlan,
 ) -> SecretTensor:
-    """Return κ·Xᵀ(v∘u) and, as the last row, the intercept: (features + 1) × columns.
+    """Return κ·Xᵀ(v∘u) and, below, the weights without penalty: (features + …) × columns.
 
     Four rounds, six with sample weights v, beside the blocks'. Rounded to the plan's weight bits,
     so that a reveal tells the model and not the lowest bits of the sums that it came from.

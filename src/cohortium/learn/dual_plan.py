@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cohortium.errors import FixedPointOverflowError, ParameterError
+from cohortium.learn.adjusting import Adjustment, AdjustmentPlan, plan_adjustment
 from cohortium.learn.losses import Loss, logistic_loss, squared_loss
 from cohortium.learn.parameters import DualParameters
 from cohortium.learn.schedule import Schedule, nesterov
@@ -26,7 +27,7 @@ _LEAST_GRAM_BITS = 11
 _SAMPLE_WEIGHT_BITS = 16
 # The intercept is the weight of a constant feature β with κ·β² = 2^-3: an eighth to a quarter of
 # what all real features contribute to the Gram matrix's diagonal, so it is learned as fast as they
-# are. It is not penalised.
+# are. It is not penalised. With covariates it is one of their columns.
 INTERCEPT_EXPONENT = -3
 # Values of all owners that are shared at a time, and how many such blocks are kept once shared. All
 # parties must have the same.
@@ -48,7 +49,7 @@ class DualPlan:
     rows, none without cross-validation; ``trained`` is 1 where a row (of all owners, one owner
     after the other) takes part in a column, None where all do. ``most_trace`` is how large the
     weighted Gram matrix's trace may be for the step to be safe. ``block_features`` is how many
-    features are shared at a time.
+    features are shared at a time. ``adjustment`` is None without covariates and site indicators.
     """
 
     parameters: DualParameters
@@ -68,6 +69,7 @@ class DualPlan:
     folds: tuple[NDArray[np.int64], ...]
     trained: NDArray[np.float64] | None
     block_features: int
+    adjustment: AdjustmentPlan | None = None
 
     @property
     def blocks(self) -> tuple[slice, ...]:
@@ -108,6 +110,11 @@ class DualPlan:
         return int(self.schedule.final.shape[1])
 
     @property
+    def unpenalised(self) -> int:
+        """How many weights are not penalised: the covariates', the sites', the intercept."""
+        return 1 if self.adjustment is None else self.adjustment.columns
+
+    @property
     def models(self) -> int:
         """How many of them are trained on all samples: one for each λ."""
         return len(self.parameters.l2)
@@ -127,6 +134,7 @@ class DualPlan:
             f"coefficients {self.coefficient_bits}, residuals {self.residual_bits}",
             f"logits {self.gram_bits + self.coefficient_bits + self.residual_bits}, "
             f"|z| ≤ {self.logit_bound:g}",
+            *([] if self.adjustment is None else [self.adjustment.line()]),
             self.loss.description,
             f"weights revealed at {self.weight_bits} fraction bits",
         ]
@@ -144,12 +152,14 @@ def plan_dual(
     clip: float,
     parameters: DualParameters,
     assignment: NDArray[np.int64] | None = None,
+    adjustment: Adjustment | None = None,
 ) -> DualPlan:
     """Return the plan for samples × features values with |x| ≤ clip.
 
     ``assignment`` is each row's fold, 0 to k − 1, for cross-validation. The step is 1/(L + λ) with
     L = curvature·trace(X·Xᵀ)/n, and trace ≤ n·features for standardised features; where features
-    are not standardised, clip² bounds a feature's mean square. Sample weights multiply it.
+    are not standardised, clip² bounds a feature's mean square. Sample weights multiply it. With
+    an ``adjustment`` L has the covariates' largest curvature in place of the intercept's.
     Raises FixedPointOverflowError where the shape leaves too few bits for the Gram matrix.
     """
     loss = _loss(parameters)
@@ -159,7 +169,11 @@ def plan_dual(
     intercept_square = 2.0 ** (kappa_exponent + INTERCEPT_EXPONENT)
     counts = np.full(len(parameters.l2), float(samples)) if trained is None else trained.sum(0)
     factor = _weight_factor(parameters)
-    trace = factor * (features * mean_square + intercept_square)
+    most_trace = factor * features * mean_square * samples * 2.0**-kappa_exponent
+    adjusting, trace = None, factor * (features * mean_square + intercept_square)
+    if adjustment is not None:
+        adjusting = plan_adjustment(adjustment, samples, most_trace, parameters)
+        trace = (most_trace + 2.0**adjusting.exponent) * 2.0**kappa_exponent / samples
     smoothness = loss.curvature * trace * samples / counts
     l2 = np.tile(np.asarray(parameters.l2, dtype=np.float64), len(folds) + 1)
     gradient_factor = 2.0**kappa_exponent / counts
@@ -195,12 +209,13 @@ def plan_dual(
         coefficient_bits=coefficient_bits,
         final_bits=final_bits,
         weight_bits=20 + kappa_exponent // 2,
-        most_trace=factor * features * mean_square * samples * 2.0**-kappa_exponent,
+        most_trace=most_trace,
         loss=loss,
         schedule=schedule,
         folds=folds,
         trained=trained,
         block_features=max(1, _BLOCK_ELEMENTS // samples),
+        adjustment=adjusting,
     )
 
 

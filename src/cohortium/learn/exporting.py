@@ -13,7 +13,10 @@ from cohortium.ring.arrays import tensorflow
 
 
 def save_csv(model: Model, path: Path) -> None:
-    """Write feature and weight, the largest first; the intercept is in the last line."""
+    """Write feature and weight, the largest first; then covariates and sites, the intercept last.
+
+    A covariate's weight is of its own unit, or of a level relative to the first.
+    """
     order = np.argsort(-np.abs(model.weights), kind="stable")
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -21,6 +24,10 @@ def save_csv(model: Model, path: Path) -> None:
         writer.writerows(
             (model.features[place], repr(float(model.weights[place]))) for place in order
         )
+        for name, weight in model.covariate_weights.items():
+            writer.writerow([f"(covariate) {name}", repr(weight)])
+        for site, effect in model.sites.items():
+            writer.writerow([f"(site) {site}", repr(effect)])
         writer.writerow(["(intercept)", repr(model.intercept)])
 
 
@@ -28,11 +35,16 @@ def to_keras(model: Model) -> Any:
     """Return a ``keras.Model`` from prepared values (float64, features in the model's order).
 
     Its prediction is the probability of the positive class; of a linear regression the number.
+    Behind the features come the columns of ``model.covariate_weights`` in their own units, then for
+    each of ``model.sites`` a column that is 1 for its samples; for samples of no site 1/sites in
+    each.
     """
     keras = tensorflow().keras
-    inputs = keras.Input((len(model.features),), dtype="float64", name="prepared_values")
+    further = [*model.covariate_weights.values(), *model.sites.values()]
+    weights = np.concatenate([model.weights, further])
+    inputs = keras.Input((len(weights),), dtype="float64", name="prepared_values")
     activation = "linear" if model.kind == "linear" else "sigmoid"
     dense = keras.layers.Dense(1, activation=activation, dtype="float64", name=model.kind)
     result = keras.Model(inputs, dense(inputs), name="cohortium")
-    dense.set_weights([model.weights[:, None], np.array([model.intercept])])
+    dense.set_weights([weights[:, None], np.array([model.intercept])])
     return result

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cohortium.errors import FixedPointOverflowError
+from cohortium.learn.adjusting import Adjustment
 from cohortium.learn.dual_plan import DualPlan, plan_dual
 from cohortium.learn.parameters import DualParameters, PrimalParameters
 from cohortium.learn.primal_plan import PrimalPlan, plan_primal
@@ -39,14 +40,19 @@ class Cost:
 
 
 def dual_cost(plan: DualPlan) -> Cost:
-    """Return what a training in the dual takes: the Gram matrix, then n numbers an iteration."""
+    """Return what a training in the dual takes: the Gram matrix, then n numbers an iteration.
+
+    With covariates their projection and 32 rounds more, and in an iteration n numbers more.
+    """
     n, columns = plan.samples, plan.columns
-    step = n * columns
+    step, adjusted = n * columns, plan.adjustment is not None
     times = 1 if plan.keeps_blocks else 2
+    opened = 2 * (1 + adjusted) * n * n + (2 + adjusted) * plan.iterations * step
     return Cost(
-        2 * plan.iterations + 16 + times * len(plan.blocks),
-        8.0 * (times * n * plan.features / 2 + 2 * n * n + 2 * plan.iterations * step),
-        float(n) * n * plan.features + plan.iterations * step * (2.0 * n + 64),
+        2 * plan.iterations + 16 + times * len(plan.blocks) + 32 * adjusted,
+        8.0 * (times * n * plan.features / 2 + opened),
+        float(n) * n * (plan.features + adjusted * plan.unpenalised)
+        + plan.iterations * step * (2.0 * (1 + adjusted) * n + 64),
     )
 
 
@@ -66,21 +72,23 @@ def cheaper(
     clip: float,
     parameters: DualParameters,
     assignment: NDArray[np.int64] | None = None,
+    adjustment: Adjustment | None = None,
 ) -> tuple[DualPlan | PrimalPlan, str]:
     """Return the plan of the form that costs less, of those that fit, and the prediction in words.
 
-    The dual alone has several λ, folds, weights and piecewise sigmoids, and memory that does not
-    grow with the features: where it fits, more values than 2^25 are its. Raises
+    The dual alone has several λ, folds, weights, piecewise sigmoids and covariates, and memory that
+    does not grow with the features: where it fits, more values than 2^25 are its. Raises
     FixedPointOverflowError where neither form fits.
     """
     dual: DualPlan | None = None
     refusal: FixedPointOverflowError | None = None
     try:
-        dual = plan_dual(samples, features, clip, parameters, assignment)
+        dual = plan_dual(samples, features, clip, parameters, assignment, adjustment)
     except FixedPointOverflowError as error:
         refusal = error
     primal = None
-    if assignment is None and len(parameters.l2) == 1 and _plain(parameters):
+    alone = assignment is not None or adjustment is not None or len(parameters.l2) > 1
+    if not alone and _plain(parameters):
         with contextlib.suppress(FixedPointOverflowError):
             primal = plan_primal(samples, features, clip, as_primal(features, clip, parameters))
     if primal is not None:

@@ -2,7 +2,8 @@
 
 Format (docs/formats.md): an object with ``format`` = "cohortium-model/1", the features' names and
 weights, the intercept, the classes or the label's name, and how values are prepared before they
-meet the weights.
+meet the weights. One with covariates or site effects is "cohortium-model/2", as a reader of the
+first would leave them out.
 """
 
 from __future__ import annotations
@@ -20,12 +21,44 @@ from numpy.typing import ArrayLike, NDArray
 from cohortium.errors import ModelFileError, ParameterError
 
 FORMAT = "cohortium-model/1"
+ADJUSTED_FORMAT = "cohortium-model/2"
 _LARGEST_FILE = 1 << 30
 
 
 @dataclass(frozen=True)
+class ModelCovariate:
+    """A covariate: the weight of its own unit, or of each level but the first.
+
+    ``range``, ``levels`` and ``fill`` are the study's: what it may be, what replaces a missing one.
+    """
+
+    name: str
+    weights: tuple[float, ...]
+    range: tuple[float, float] | None = None
+    levels: tuple[str, ...] = ()
+    fill: float | str | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.weights) != (1 if self.range is not None else len(self.levels) - 1):
+            raise ParameterError(
+                f"{len(self.weights)} weights do not fit the covariate {self.name!r}.",
+                remedy="Give one, or one for each level but the first.",
+            )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """A name for each weight."""
+        if self.range is not None:
+            return (self.name,)
+        return tuple(f"{self.name} = {level}" for level in self.levels[1:])
+
+
+@dataclass(frozen=True)
 class Model:
-    """A linear classifier on prepared values: P(positive) = σ(x·weights + intercept).
+    """A linear classifier on prepared values: P(positive) = σ(x·weights + intercept + …).
+
+    With ``covariates`` their weighted values are added, with ``sites`` the effect of a sample's
+    site, by name. A sample of none of them gets the mean of the sites' effects.
 
     Or, of no classes (``positive`` and ``negative`` are None), a linear regression, which predicts
     x·weights + intercept for the label named ``label``.
@@ -42,6 +75,8 @@ class Model:
     preparation: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     label: str | None = None
+    covariates: tuple[ModelCovariate, ...] = ()
+    sites: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.weights.shape != (len(self.features),):
@@ -64,13 +99,45 @@ class Model:
             return f"Model({len(self.features)} features, for {self.label or 'a number'!r})"
         return f"Model({len(self.features)} features, {self.positive!r} against {self.negative!r})"
 
+    @property
+    def covariate_weights(self) -> dict[str, float]:
+        """The weights of the covariates' columns, by name."""
+        return {
+            name: weight
+            for covariate in self.covariates
+            for name, weight in zip(covariate.columns, covariate.weights, strict=True)
+        }
+
+    def site_effect(self, site: str | None) -> float:
+        """Return a site's effect; of None the mean of all. ParameterError where there is no such.
+
+        The mean is of the sites, each counting once: 0 for a model without site effects.
+        """
+        if site is None:
+            return sum(self.sites.values()) / len(self.sites) if self.sites else 0.0
+        if site not in self.sites:
+            raise ParameterError(
+                f"The model has no effect of a site {site!r}.",
+                remedy=f"Its sites are: {', '.join(self.sites)}."
+                if self.sites
+                else "It has none of any site: leave the site out.",
+            )
+        return self.sites[site]
+
     def logits(
-        self, values: ArrayLike, features: Sequence[str] | None = None
+        self,
+        values: ArrayLike,
+        features: Sequence[str] | None = None,
+        *,
+        covariates: ArrayLike | None = None,
+        site: str | None = None,
     ) -> NDArray[np.float64]:
         """Return x·weights + intercept for samples × features of prepared values.
 
         With ``features`` the columns are matched by name, in any order; ModelFileError where one
-        of the model's is missing.
+        of the model's is missing. ``covariates`` are samples × the columns of
+        ``covariate_weights``, in their own units, 0 and 1 for levels; they are added, and the
+        effect of ``site``.
         """
         array = np.asarray(values, dtype=np.float64)
         if features is not None:
@@ -88,12 +155,34 @@ class Model:
                 f"Values of shape {array.shape} do not fit {len(self.features)} features.",
                 remedy="Give samples in rows and the model's features in columns.",
             )
-        return array @ self.weights + self.intercept
+        return array @ self.weights + self.without_features(len(array), covariates, site)
+
+    def without_features(
+        self, samples: int, covariates: ArrayLike | None = None, site: str | None = None
+    ) -> NDArray[np.float64]:
+        """Return the part of the logits of so many samples that is not of features."""
+        weights = np.array(list(self.covariate_weights.values()))
+        columns = np.asarray(
+            np.empty((samples, 0)) if covariates is None else covariates, dtype=np.float64
+        )
+        if columns.shape != (samples, len(weights)):
+            raise ModelFileError(
+                f"Covariates of shape {columns.shape} do not fit {samples} samples and the "
+                f"model's {len(weights)} columns.",
+                remedy=f"Give: {', '.join(self.covariate_weights) or 'none'}.",
+            )
+        result: NDArray[np.float64] = columns @ weights + self.intercept + self.site_effect(site)
+        return result
 
     def predict_probability(
-        self, values: ArrayLike, features: Sequence[str] | None = None
+        self,
+        values: ArrayLike,
+        features: Sequence[str] | None = None,
+        *,
+        covariates: ArrayLike | None = None,
+        site: str | None = None,
     ) -> NDArray[np.float64]:
-        """Return the probability of the positive class for each sample.
+        """Return the probability of the positive class for each sample; as ``logits``.
 
         ParameterError for a linear regression.
         """
@@ -101,17 +190,22 @@ class Model:
             raise ParameterError(
                 "A linear regression has no classes, so no probability.", remedy="Use predict."
             )
-        return probability(self.logits(values, features))
+        return probability(self.logits(values, features, covariates=covariates, site=site))
 
     def predict(
-        self, values: ArrayLike, features: Sequence[str] | None = None
+        self,
+        values: ArrayLike,
+        features: Sequence[str] | None = None,
+        *,
+        covariates: ArrayLike | None = None,
+        site: str | None = None,
     ) -> NDArray[np.int64] | NDArray[np.float64]:
-        """Return 1 for the positive class, else 0, for each sample; of a linear regression the
-        label's number.
+        """Return 1 for the positive class, else 0, for each sample; as ``logits``.
+
+        Of a linear regression the label's number.
         """
-        if self.kind == "linear":
-            return self.logits(values, features)
-        return (self.logits(values, features) > 0).astype(np.int64)
+        logits = self.logits(values, features, covariates=covariates, site=site)
+        return logits if self.kind == "linear" else (logits > 0).astype(np.int64)
 
     def to_keras(self) -> Any:
         """Return a ``keras.Model`` with the same predictions; as ``exporting.to_keras``."""
@@ -121,13 +215,19 @@ class Model:
 
     def save(self, path: Path) -> None:
         """Write the model as JSON."""
+        adjusted = bool(self.covariates or self.sites)
+        further = {
+            "covariates": [_covariate_document(covariate) for covariate in self.covariates],
+            "sites": dict(self.sites),
+        }
         document = {
-            "format": FORMAT,
+            "format": ADJUSTED_FORMAT if adjusted else FORMAT,
             "kind": self.kind,
             **self._what(),
             "intercept": self.intercept,
             "features": list(self.features),
             "weights": self.weights.tolist(),
+            **(further if adjusted else {}),
             "preparation": dict(self.preparation),
             "training": dict(self.training),
         }
@@ -164,9 +264,11 @@ def probability(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _from_document(document: dict[str, Any], path: Path) -> Model:
-    if document["format"] != FORMAT:
+    adjusted = document["format"] == ADJUSTED_FORMAT
+    if document["format"] not in (FORMAT, ADJUSTED_FORMAT):
         raise ModelFileError(
-            f"{path} has the format {str(document['format'])[:40]!r}, not {FORMAT!r}.",
+            f"{path} has the format {str(document['format'])[:40]!r}, neither {FORMAT!r} nor "
+            f"{ADJUSTED_FORMAT!r}.",
             remedy="Read it with the version that wrote it.",
         )
     features, weights = document["features"], np.array(document["weights"], dtype=np.float64)
@@ -193,4 +295,38 @@ def _from_document(document: dict[str, Any], path: Path) -> Model:
         dict(document["preparation"]),
         dict(document["training"]),
         None if label is None else str(label),
+        tuple(map(_covariate, document["covariates"])) if adjusted else (),
+        {str(name): _finite(effect) for name, effect in dict(document["sites"]).items()}
+        if adjusted
+        else {},
     )
+
+
+def _covariate_document(covariate: ModelCovariate) -> dict[str, Any]:
+    """Return a covariate as JSON: with a weight for its unit, or for each level."""
+    part: dict[str, Any] = {"name": covariate.name}
+    if covariate.range is not None:
+        part |= {"range": list(covariate.range), "weight": covariate.weights[0]}
+    else:
+        part["levels"] = dict(zip(covariate.levels, (0.0, *covariate.weights), strict=True))
+    return part if covariate.fill is None else {**part, "fill": covariate.fill}
+
+
+def _covariate(part: dict[str, Any]) -> ModelCovariate:
+    name, fill = str(part["name"]), part.get("fill")
+    if "range" in part:
+        low, high = map(_finite, part["range"])
+        given = None if fill is None else _finite(fill)
+        return ModelCovariate(name, (_finite(part["weight"]),), (low, high), (), given)
+    levels = {str(level): _finite(weight) for level, weight in dict(part["levels"]).items()}
+    given_level = None if fill is None else str(fill)
+    if len(levels) < 2 or next(iter(levels.values())) != 0:
+        raise ValueError("levels")
+    return ModelCovariate(name, tuple(levels.values())[1:], None, tuple(levels), given_level)
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("number")
+    return number

@@ -25,9 +25,9 @@ class Interval(NamedTuple):
         """Return whether the value is in the range."""
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return False
-        if self.whole and int(value) != value:
+        if not math.isfinite(value) or (self.whole and int(value) != value):
             return False
-        return math.isfinite(value) and self.low <= value <= self.high
+        return self.low <= value <= self.high
 
 
 DUAL_RULES = {

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cohortium.learn.blocks import Columns
-from cohortium.learn.checkpoints import Checkpoints, is_due
 from cohortium.learn.guard import BOUNDS, check
 from cohortium.learn.primal_plan import PrimalPlan, row_order
 from cohortium.learn.watching import Watcher
@@ -113,10 +112,7 @@ def share_rows(
 
 
 def fit_primal(
-    batches: Batches,
-    plan: PrimalPlan,
-    on_step: Callable[[int], None] | None = None,
-    checkpoints: Checkpoints | None = None,
+    batches: Batches, plan: PrimalPlan, on_step: Callable[[int], None] | None = None
 ) -> SecretTensor:
     """Return the scaled weights, intercept last ((features + 1) × 1), at ``plan.weight_bits``.
 
@@ -125,16 +121,12 @@ def fit_primal(
     B samples and d features: 8·(d + 1) bytes for the weights, 8·B for the residuals, 8·(d + 1) for
     a rescale, and ⌈m/8⌉·B for the periodic gate of an m-bit logit (linear: 8·B). The last rescale
     leaves only the bits that are revealed.
-    ``on_step`` is told the number of steps done. With ``checkpoints`` the weights are kept now and
-    then, and a run may go on from there.
+    ``on_step`` is told the number of steps done.
     """
     largest = plan.parameters.weight_bound / plan.scale
     zeros = np.zeros((plan.features + 1, 1))
     weights = before = constant(batches.protocol, zeros, plan.working_bits).with_bound(largest)
-    done = 0 if checkpoints is None else checkpoints.done
-    if checkpoints is not None and done:
-        before, weights = checkpoints.restored(2, zeros.shape, plan.working_bits, largest)
-    for step in range(done + 1, plan.parameters.steps + 1):
+    for step in range(1, plan.parameters.steps + 1):
         batch = batches.of(step - 1)
         change = batch.stepping @ residuals(batch, weights, plan)
         kept = weights
@@ -145,8 +137,6 @@ def fit_primal(
         last = step == plan.parameters.steps
         moved = moved.rescale(plan.weight_bits if last else plan.working_bits)
         before, weights = weights, moved.with_bound(largest)
-        if checkpoints is not None and not last and is_due(step, plan.parameters.steps):
-            checkpoints.keep(step, [before, weights])
         if on_step is not None:
             on_step(step)
     return weights
@@ -171,7 +161,6 @@ def train_primal(
     owned: Mapping[str, Rows],
     disclosures: Mapping[str, Sequence[str]],
     watcher: Watcher | None = None,
-    checkpoints: Checkpoints | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return what is revealed to this party, by name: "bounds" and "model".
 
@@ -185,8 +174,7 @@ def train_primal(
     enter("share")
     batches = share_rows(protocol, plan, sizes, owned)
     enter("iterations")
-    on_step = watcher.iteration if watcher is not None else None
-    weights = fit_primal(batches, plan, on_step, checkpoints)
+    weights = fit_primal(batches, plan, watcher.iteration if watcher is not None else None)
     enter("check")
     parameters = plan.parameters
     logits = batches.rows(plan.samples).matmul(weights, bound=parameters.logit_bound)

@@ -17,22 +17,22 @@ def revealed_shapes(
 ) -> dict[str, Shape]:
     """Return the shape of each named reveal of a training by this plan.
 
-    A model is (features + 1) × λ's, one column if the λ is chosen in secret, by the metric
-    ``choose``; metrics have a value for each λ, "auc_bounds" two, "calibration" two for each
-    tenth; "bounds" has a bit for each statement that is checked.
+    A model is (features + what is not penalised, the intercept or more) × λ's, one column if the λ
+    is chosen in secret, by the metric ``choose``; metrics have a value for each λ, "auc_bounds"
+    two, "calibration" two for each tenth; "bounds" has a bit for each statement that is checked.
     """
     if isinstance(plan, PrimalPlan):
-        statements, models = 2, 1
+        statements, models, unpenalised = 2, 1, 1
     else:
         statements = 3 if plan.parameters.class_weight == "balanced" else 1
-        models = plan.models
+        models, unpenalised = plan.models, plan.unpenalised
     statements += "r2" in (*names, choose)
     shapes: dict[str, Shape] = {}
     for name in names:
         if name == BOUNDS:
             shapes[name] = (statements,)
         elif name == MODEL:
-            shapes[name] = (plan.features + 1, 1 if choose else models)
+            shapes[name] = (plan.features + unpenalised, 1 if choose else models)
         elif name == CALIBRATION:
             shapes[name] = (2, len(TENTHS) + 1, models)
         else:

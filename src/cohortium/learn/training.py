@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cohortium.learn.checkpoints import Checkpoints
+from cohortium.learn.adjusting import project
 from cohortium.learn.dual import (
+    AdjustedCohort,
     Cohort,
     Fit,
     SharedRows,
@@ -37,18 +38,18 @@ def train(
     protocol: SecureProtocol,
     plan: DualPlan,
     sizes: Mapping[str, int],
-    owned: Mapping[str, Cohort | WeightedCohort],
+    owned: Mapping[str, Cohort | WeightedCohort | AdjustedCohort],
     disclosures: Mapping[str, Sequence[str]],
     watcher: Watcher | None = None,
     *,
     choose: str | None = None,
     minimum_count: int | None = None,
-    checkpoints: Checkpoints | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return what is revealed to this party, by name.
 
     ``disclosures`` names what is computed and revealed, and to whom; the ledger must list it too:
-    "bounds" (1 for each statement that held), "model" ((features + 1) × λ's, intercept last; with
+    "bounds" (1 for each statement that held), "model" ((features + covariates' columns + site
+    indicators + 1) × λ's, intercept last; with
     ``choose`` × 1, the model of the λ with the best held-out value of that metric, which itself
     stays secret), and with folds any metric's name (one value for each λ) and "calibration" (2 × 10
     × λ's: held-out negatives and positives by tenths of the predicted probability, all folds
@@ -65,9 +66,15 @@ def train(
     if weights is not None:
         kernel = weighted_kernel(kernel, weights, plan)
     kernel = kernel.prepare()
+    projection = None
+    if plan.adjustment is not None:
+        enter("covariates")
+        projection = project(
+            protocol, rows.covariates, weights, sizes, plan.adjustment, plan.gram_bits
+        )
     enter("iterations")
     on_iteration = watcher.iteration if watcher is not None else None
-    fit = fit_dual(kernel, rows.labels, weights, plan, on_iteration, checkpoints)
+    fit = fit_dual(kernel, rows.labels, weights, plan, on_iteration, projection)
     statements = _statements(kernel, rows, fit, plan)
     received: dict[str, NDArray[np.float64] | None] = {}
     metrics: dict[str, SecretTensor] = {}

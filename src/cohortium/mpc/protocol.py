@@ -233,19 +233,6 @@ class Protocol(ABC):
         """
 
     @abstractmethod
-    def own_shares(self, values: Sequence[Value]) -> list[NDArray[Any]] | None:
-        """Return what this party holds of each value, to be kept; None where it holds nothing."""
-
-    @abstractmethod
-    def from_own_shares(
-        self, shares: Sequence[NDArray[Any]] | None, shapes: Sequence[Shape]
-    ) -> list[Value]:
-        """Return handles of values of which every party brings what ``own_shares`` gave it.
-
-        In this session or an earlier one: shares are not bound to a session, masks are.
-        """
-
-    @abstractmethod
     def reveal(
         self,
         name: str,

@@ -40,19 +40,19 @@ def missing_figure(shares: Mapping[str, _Floats]) -> str:
     """Return the missing part by sample and by feature, the most incomplete first."""
     axes = axes_of(_HEIGHT)
     for number, (what, found) in enumerate(shares.items()):
-        # A step for each, or what of many can be told apart.
-        points = min(len(found), 400)
-        places = np.linspace(0, len(found) - 1, points).astype(int)
-        ranked = np.sort(found)[::-1][places]
+        # Ranks that can be told apart on a logarithmic axis.
+        ranks = np.unique(np.geomspace(1, len(found), 200).round().astype(int))
         axes.plot(
-            100 * (places + 1) / len(found),
-            100 * ranked,
+            ranks,
+            100 * np.sort(found)[::-1][ranks - 1],
             color=COLOURS[SERIES[number]],
             linestyle=("-", "--")[number],
             linewidth=1.6,
             label=f"by {what}",
         )
-    axes.set_xlabel("samples or features, the most incomplete first (%)")
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.set_xlabel("rank, the most incomplete first")
     axes.set_ylabel("missing (%)")
     axes.set_ylim(bottom=0)
     legend(axes, below=False)
@@ -126,11 +126,12 @@ def components_figure(
     axes.set_xlabel(f"first component ({100 * explained[0]:.1f} % of the variance)")
     axes.set_ylabel(f"second ({100 * explained[1]:.1f} %)")
     axes.margins(0.12)
-    labels = [*map(short, classes), "far from the others"]
-    # Classes are named by the file: they are shown as they are.
-    for text, label in zip(legend(axes, below=True).get_texts(), labels, strict=True):
-        text.set_parse_math(False)
-        text.set_text(label)
+    if len(classes) > 1 or distant.size:
+        labels = [*map(short, classes), "far from the others"]
+        # Classes are named by the file: they are shown as they are.
+        for text, label in zip(legend(axes, below=True).get_texts(), labels, strict=True):
+            text.set_parse_math(False)
+            text.set_text(label)
     return svg(
         axes,
         "components",

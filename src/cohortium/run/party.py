@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cohortium.data import Cohort, with_features
+from cohortium.data import Cohort, scaled, with_features
 from cohortium.errors import (
     CertificateError,
     CohortiumError,
@@ -21,8 +21,8 @@ from cohortium.errors import (
     ParameterError,
     StudyError,
 )
+from cohortium.learn import AdjustedCohort, revealed_shapes
 from cohortium.learn import Cohort as TrainingRows
-from cohortium.learn import WeightedCohort, revealed_shapes
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
 from cohortium.net import (
@@ -34,9 +34,9 @@ from cohortium.net import (
     fingerprint,
 )
 from cohortium.ring import Engine, NumpyEngine, TensorFlowEngine
+from cohortium.run.adjusting import training_rows
 from cohortium.run.agreeing import Agreed, agree
 from cohortium.run.audit import AuditLog
-from cohortium.run.checkpoints import CheckpointStore
 from cohortium.run.clocks import check_clocks
 from cohortium.run.consent import check_own, collect
 from cohortium.run.planning import Plan, make_plan, run_training
@@ -123,13 +123,10 @@ def _run(
     timeline = Timeline(tell, study.model.iterations)
     timeline.phase("prepare")
     cohort, naming, folds = prepare_site(study, setup.name, setup.cohort, tell)
-    kept = None
-    if not setup.simulated and setup.engine == "numpy":
-        kept = CheckpointStore(setup.output, setup.study.digest, runs, cohort, tell)
     if setup.cohort is not None and setup.policy is not None:
         setup.policy.check_data(study, setup.cohort)
-    if kept is None or not kept.begun:
-        _check_runs(setup)
+        if setup.register is not None:
+            setup.policy.check_runs(setup.cohort, setup.register)
     timeline.phase("connect")
     mesh = connect(
         setup.identity,
@@ -170,28 +167,13 @@ def _run(
             tell({"event": "note", "text": line, "public": True})
         log.add("agreed", samples=agreed.sizes, features=agreed.feature_count)
         log.add("to be revealed", list=[entry.facts() for entry in ledger.entries])
-        if kept is not None:
-            again = kept.begun
-            kept.agree(mesh, study.with_role("compute"), owners)
-            if kept.done:
-                log.add("resumed", iteration=kept.done)
-            elif again:
-                _check_runs(setup)
         log.checkpoint("before sharing", mesh, setup.identity, certificates)
-        # A run that goes on is the same use of the rows.
-        if setup.cohort is not None and setup.register is not None and not (kept and kept.done):
+        if setup.cohort is not None and setup.register is not None:
             setup.register.add(setup.cohort, setup.study.digest)
         roles = Roles(study.with_role("compute"), *study.with_role("deal"))
         protocol = start(mesh, roles, ledger, engine)
         timeline.counters = protocol.counters
-        if kept is not None:
-            kept.start(protocol)
-        try:
-            received = _train(setup, protocol, engine, plan, agreed, cohort, ledger, timeline, kept)
-        except CohortiumError as error:
-            if kept is not None:
-                kept.stopped(error)
-            raise
+        received = _train(setup, protocol, engine, plan, agreed, cohort, ledger, timeline)
         for name, values in received.items():
             ledger.note_received(name, values)
         timeline.finish()
@@ -215,17 +197,9 @@ def _run(
         log.add("written", files=file_digests(setup.output, paths))
         _part(mesh, roles.computing, study.study.deadline)
         log.checkpoint("finished", mesh, setup.identity, certificates)
-        if kept is not None:
-            kept.remove()
         mesh.close(deadline=study.study.deadline)
     tell({"event": "done", "models": [str(path) for path in paths]})
     return paths
-
-
-def _check_runs(setup: PartySetup) -> None:
-    """Raise PolicyError where this site's rows were in as many runs as it allows."""
-    if setup.cohort is not None and setup.policy is not None and setup.register is not None:
-        setup.policy.check_runs(setup.cohort, setup.register)
 
 
 def _part(mesh: Mesh, computing: tuple[str, ...], deadline: float) -> None:
@@ -302,14 +276,17 @@ def _train(
     cohort: Cohort | None,
     ledger: DisclosureLedger,
     timeline: Timeline,
-    kept: CheckpointStore | None,
 ) -> dict[str, NDArray[np.float64]]:
-    owned: dict[str, TrainingRows | WeightedCohort] = {}
+    owned: dict[str, TrainingRows | AdjustedCohort] = {}
     if cohort is not None and agreed.features is not None and cohort.labels is not None:
-        aligned = with_features(cohort, agreed.features)
-        labels, weights = cohort.labels, cohort.weights
-        owned[setup.name] = (
-            (aligned.values, labels) if weights is None else (aligned.values, labels, weights)
+        covariates = cohort.covariates
+        if covariates is not None:
+            covariates = scaled(covariates, setup.study.study.covariates)
+        owned[setup.name] = training_rows(
+            with_features(cohort, agreed.features).values,
+            cohort.labels,
+            cohort.weights,
+            covariates,
         )
     # A traced program runs after it was written down, and a party that holds no share runs through
     # it at once and waits: their phases would tell nothing.
@@ -319,8 +296,6 @@ def _train(
         timeline.phase("train")
     study = setup.study.study
     results: dict[str, NDArray[np.float64]] = engine.run(
-        lambda: run_training(
-            protocol, study, plan, agreed.sizes, owned, ledger.allowed, watcher, kept
-        )
+        lambda: run_training(protocol, study, plan, agreed.sizes, owned, ledger.allowed, watcher)
     )
     return results

@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 
 from cohortium.data import assignment_of, fold_assignment
 from cohortium.learn import (
+    AdjustedCohort,
     Cohort,
     DualParameters,
     DualPlan,
     PrimalParameters,
     PrimalPlan,
     Watcher,
-    WeightedCohort,
     plan_dual,
     plan_primal,
     train,
     train_primal,
 )
-from cohortium.learn.checkpoints import Checkpoints
 from cohortium.learn.form import as_primal, cheaper, dual_cost, largest_weight, primal_cost
 from cohortium.mpc import Protocol
+from cohortium.run.adjusting import adjustment_of
 from cohortium.study import Study
 
 Plan: TypeAlias = DualPlan | PrimalPlan
@@ -60,6 +60,7 @@ def make_plan(
     comes to the same from the study and the agreed sizes. Raises FixedPointOverflowError where it
     does not fit.
     """
+    adjustment = adjustment_of(study)
     samples, clip, model = sum(sizes.values()), study.preparation.clip, study.model
     if model.batch or model.learning_rate or model.momentum:
         plan = plan_primal(samples, features, clip, _stepwise(study, samples, features))
@@ -74,9 +75,9 @@ def make_plan(
         plan = plan_primal(samples, features, clip, as_primal(features, clip, parameters))
         return plan, f"primal, as the study asks ({primal_cost(plan)} predicted)"
     if model.form == "dual":
-        dual = plan_dual(samples, features, clip, parameters, folds)
+        dual = plan_dual(samples, features, clip, parameters, folds, adjustment)
         return dual, f"dual, as the study asks ({dual_cost(dual)} predicted)"
-    return cheaper(samples, features, clip, parameters, folds)
+    return cheaper(samples, features, clip, parameters, folds, adjustment)
 
 
 def _stepwise(study: Study, samples: int, features: int) -> PrimalParameters:
@@ -102,10 +103,9 @@ def run_training(
     study: Study,
     plan: Plan,
     sizes: Mapping[str, int],
-    owned: Mapping[str, Cohort | WeightedCohort],
+    owned: Mapping[str, Cohort | AdjustedCohort],
     disclosures: Mapping[str, Sequence[str]],
     watcher: Watcher | None = None,
-    checkpoints: Checkpoints | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return what the training reveals to this party, by name.
 
@@ -113,7 +113,7 @@ def run_training(
     """
     if isinstance(plan, PrimalPlan):
         rows = {name: (own[0], own[1]) for name, own in owned.items()}
-        return train_primal(protocol, plan, sizes, rows, disclosures, watcher, checkpoints)
+        return train_primal(protocol, plan, sizes, rows, disclosures, watcher)
     return train(
         protocol,
         plan,
@@ -123,5 +123,4 @@ def run_training(
         watcher,
         choose=study.validation.choose if study.validation is not None else None,
         minimum_count=study.minimum_counts.get("calibration"),
-        checkpoints=checkpoints,
     )

@@ -15,6 +15,7 @@ from cohortium.data.wording import counted, examples
 from cohortium.errors import CohortiumError, FeatureError, ModelFileError, ParameterError
 from cohortium.learn import Model
 from cohortium.learn.model import probability
+from cohortium.run.adjusting import covariates_of_model
 
 # Of fewer samples means and spreads tell more of the samples than of the laboratory.
 _FEW_SAMPLES = 20
@@ -65,6 +66,7 @@ def read_for(model: Model, argument: str, *, label: str | None = None) -> Cohort
     class of the model are left out. Whether a plain table has samples or genes in rows is found by
     the model's features. Errors: as ``read_argument``.
     """
+    covariates = covariates_of_model(model)
     if label is not None:
         return read_argument(
             argument,
@@ -73,15 +75,16 @@ def read_for(model: Model, argument: str, *, label: str | None = None) -> Cohort
             negative=model.negative,
             missing_label="drop",
             numbers=model.kind == "linear",
+            covariates=covariates,
         )
     try:
-        return read_argument(argument)
+        return read_argument(argument, covariates=covariates)
     except ParameterError:
         # A plain table, which does not say what is in its rows.
         found = []
         for orientation in ("samples_in_rows", "genes_in_rows"):
             try:
-                cohort = read_argument(argument, orientation=orientation)
+                cohort = read_argument(argument, orientation=orientation, covariates=covariates)
             except CohortiumError as error:
                 refusal = error
             else:
@@ -91,12 +94,24 @@ def read_for(model: Model, argument: str, *, label: str | None = None) -> Cohort
         return max(found, key=lambda cohort: len(set(cohort.features) & set(model.features)))
 
 
-def predict(model: Model, cohort: Cohort) -> Predictions:
-    """Return the predictions for a cohort, prepared as by ``made_ready``; errors as there."""
+def predict(model: Model, cohort: Cohort, *, site: str | None = None) -> Predictions:
+    """Return the predictions for a cohort, prepared as by ``made_ready``; errors as there.
+
+    Of a model with sites' effects the one of ``site`` is added, without a site their mean. The
+    cohort has the model's covariates, as ``read_for`` reads them. ParameterError where the model
+    has no such site.
+    """
     ready, warnings = made_ready(model, cohort)
-    logits = np.full(len(cohort.samples), model.intercept)
+    logits = model.without_features(len(cohort.samples), cohort.covariates, site)
     for block, values in in_blocks(ready):
         logits += values @ model.weights[block]
+    if model.sites and site is None:
+        warnings = (
+            *warnings,
+            f"No site was named: each sample gets the mean effect of {', '.join(model.sites)}. "
+            "Predictions are right only for a site with that mean; their order does not depend on "
+            "it.",
+        )
     return Predictions(
         cohort.samples,
         logits if model.kind == "linear" else probability(logits),

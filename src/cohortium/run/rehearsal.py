@@ -20,12 +20,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cohortium.data import Cohort
 from cohortium.data.values import Array, Features, Values
 from cohortium.errors import FrameError
+from cohortium.learn import AdjustedCohort, revealed_shapes
 from cohortium.learn import Cohort as TrainingRows
-from cohortium.learn import WeightedCohort, revealed_shapes
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
 from cohortium.net import Mesh
 from cohortium.ring import NumpyEngine
+from cohortium.run.adjusting import adjustment_of, training_rows
 from cohortium.run.forecast import (
     EARLY,
     LATE,
@@ -234,14 +235,18 @@ def _made_up_rows(samples: int, features: int) -> tuple[Values, npt.NDArray[np.i
     return _MadeUp(samples, features), np.arange(samples, dtype=np.int64) % 2
 
 
-def _training_rows(study: Study, samples: int, features: int) -> TrainingRows | WeightedCohort:
+def _training_rows(study: Study, samples: int, features: int) -> TrainingRows | AdjustedCohort:
     """Return what an owner brings to a training of the study, made up."""
     values, labels = _made_up_rows(samples, features)
     # Numbers that vary enough for R², and as far from the bound as can be.
     targets = labels if study.model.kind == "logistic" else labels / 2
-    if study.data.weight is None:
-        return values, targets
-    return values, targets, np.ones(samples)
+    adjustment, covariates = adjustment_of(study), None
+    if adjustment is not None and adjustment.covariates:
+        # A row's squares add up to 1 at most, as those of one covariate.
+        most = adjustment.covariates**-0.5
+        covariates = np.random.default_rng(1).uniform(-most, most, (samples, adjustment.covariates))
+    weights = None if study.data.weight is None else np.ones(samples)
+    return training_rows(values, targets, weights, covariates)
 
 
 def _exchange_taken(mesh: Mesh, own: _Taken) -> dict[str, _Taken]:

@@ -19,6 +19,7 @@ from cohortium.errors import ParameterError
 from cohortium.learn import Model
 from cohortium.mpc import Protocol
 from cohortium.net import Mesh
+from cohortium.run.adjusting import model_parts
 from cohortium.run.agreeing import Agreed
 from cohortium.run.audit import AUDIT_FILE
 from cohortium.run.memory import peak_memory
@@ -125,14 +126,15 @@ def _write_models(output: Path, results: Results) -> list[Path]:
     paths = []
     chosen = study.validation.choose if study.validation is not None else None
     strengths: list[float | None] = [None] if chosen else list(study.model.l2)
+    count = len(agreed.features)
     for column, l2 in enumerate(strengths):
         model = Model(
             agreed.features,
-            np.ascontiguousarray(weights[:-1, column]),
-            float(weights[-1, column]),
-            agreed.positive,
-            agreed.negative,
+            np.ascontiguousarray(weights[:count, column]),
+            positive=agreed.positive,
+            negative=agreed.negative,
             label=study.data.label if agreed.positive is None else None,
+            **model_parts(study, weights[count:, column]),
             preparation={
                 **study.preparation.model_dump(),
                 "names": study.features.names,

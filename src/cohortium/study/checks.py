@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from cohortium.errors import StudyError
-from cohortium.study.locating import place
+from cohortium.study.complaints import Complaints
+from cohortium.study.covariate_checks import check_covariates
 
 if TYPE_CHECKING:
     from cohortium.study.schema import Study
@@ -19,29 +19,19 @@ _COUNTS = ("calibration",)
 _OF_NUMBERS = ("r2", "mse")
 
 
-class _Complaints:
-    """Makes the errors about one file: each names the line of the key that it is about."""
-
-    def __init__(self, source: str, text: str) -> None:
-        self._source = source
-        self._text = text
-
-    def about(self, location: Sequence[str | int], what: str, *, remedy: str) -> StudyError:
-        return StudyError(f"{place(self._source, self._text, location)}: {what}", remedy=remedy)
-
-
 def check_study(study: Study, source: str, text: str) -> None:
     """Raise StudyError, naming a line of ``text``, where parts of a study contradict each other."""
-    complaints = _Complaints(source, text)
+    complaints = Complaints(source, text)
     _check_parties(study, complaints)
     _check_features(study, complaints)
+    check_covariates(study, complaints)
     _check_reveals(study, complaints)
     _check_model(study, complaints)
     _check_kind(study, complaints)
     _check_validation(study, complaints)
 
 
-def _check_parties(study: Study, complaints: _Complaints) -> None:
+def _check_parties(study: Study, complaints: Complaints) -> None:
     names = [party.name for party in study.party]
     for index, name in enumerate(names):
         if name in names[:index]:
@@ -91,7 +81,7 @@ def _check_parties(study: Study, complaints: _Complaints) -> None:
             )
 
 
-def _check_features(study: Study, complaints: _Complaints) -> None:
+def _check_features(study: Study, complaints: Complaints) -> None:
     features = study.features
     if (features.list is None) == (features.mode == "list"):
         raise complaints.about(
@@ -122,7 +112,7 @@ def _check_features(study: Study, complaints: _Complaints) -> None:
         )
 
 
-def _check_reveals(study: Study, complaints: _Complaints) -> None:
+def _check_reveals(study: Study, complaints: Complaints) -> None:
     whats = [reveal.what for reveal in study.reveal]
     roles = {party.name: party.roles for party in study.party}
     for index, reveal in enumerate(study.reveal):
@@ -154,7 +144,7 @@ def _check_reveals(study: Study, complaints: _Complaints) -> None:
                 )
 
 
-def _check_model(study: Study, complaints: _Complaints) -> None:
+def _check_model(study: Study, complaints: Complaints) -> None:
     model = study.model
     twice = sorted({value for value in model.l2 if model.l2.count(value) > 1})
     if twice:
@@ -176,6 +166,8 @@ def _check_model(study: Study, complaints: _Complaints) -> None:
             ),
             (("data", "weight"), "data.weight", study.data.weight is not None),
             (("validation",), "[validation]", study.validation is not None),
+            (("data", "covariates"), "data.covariates", bool(study.data.covariates)),
+            (("model", "site_indicators"), "model.site_indicators", model.site_indicators),
         )
         if asked
     ]
@@ -200,7 +192,7 @@ def _check_model(study: Study, complaints: _Complaints) -> None:
         )
 
 
-def _check_kind(study: Study, complaints: _Complaints) -> None:
+def _check_kind(study: Study, complaints: Complaints) -> None:
     """Refuse what is of classes where labels are numbers, and the other way round."""
     linear = study.model.kind == "linear"
     if linear:
@@ -245,7 +237,7 @@ def _check_kind(study: Study, complaints: _Complaints) -> None:
         )
 
 
-def _check_validation(study: Study, complaints: _Complaints) -> None:
+def _check_validation(study: Study, complaints: Complaints) -> None:
     metrics = [index for index, reveal in enumerate(study.reveal) if reveal.what != "model"]
     if study.validation is None:
         if metrics:

@@ -70,6 +70,7 @@ def _work(study: Study) -> list[str]:
         + f" and clips what exceeds {study.preparation.clip:g}, before anything leaves it.",
     ]
     lines.append(_FEATURES[study.features.mode] + _FORMS[study.features.names])
+    lines += _adjusted(study)
     if model.class_weight == "balanced":
         lines.append("Classes are weighted by their counts, which stay secret.")
     if model.kind == "linear":
@@ -102,6 +103,27 @@ def _work(study: Study) -> list[str]:
     return lines
 
 
+def _adjusted(study: Study) -> list[str]:
+    """Return what the model is adjusted for, without penalty."""
+    data, lines = study.data, []
+    told = [f"{name} (from {low:g} to {high:g})" for name, (low, high) in data.ranges.items()]
+    told += [f"{name} ({', '.join(levels)})" for name, levels in data.levels.items()]
+    if told:
+        lines.append(
+            f"The model is adjusted for {', '.join(told)}: their weights are not penalised."
+        )
+        if data.fill:
+            filled = ", ".join(f"{name} by {value}" for name, value in data.fill.items())
+            lines.append(f"Of covariates a missing value is replaced: {filled}.")
+    if study.model.site_indicators:
+        first, *others = study.with_role("data")
+        lines.append(
+            f"{', '.join(others)} {'has' if len(others) == 1 else 'have'} an effect each, relative "
+            f"to {first}, which is not penalised."
+        )
+    return lines
+
+
 def _standardised(study: Study) -> bool:
     return study.preparation.standardise == "site"
 
@@ -116,7 +138,8 @@ def _parties(study: Study) -> list[str]:
 
 def _reveals(study: Study) -> list[str]:
     lines = [
-        f"{', '.join(reveal.to)}: {_name(reveal.what)} – {_WHAT[reveal.what]}{_suppressed(reveal)}."
+        f"{', '.join(reveal.to)}: {_name(reveal.what)} – {_WHAT[reveal.what]}"
+        f"{_besides(study, reveal)}{_suppressed(reveal)}."
         for reveal in study.reveal
     ]
     lines.append(
@@ -124,6 +147,15 @@ def _reveals(study: Study) -> list[str]:
         "If one did not, nothing else is revealed."
     )
     return lines
+
+
+def _besides(study: Study, reveal: Reveal) -> str:
+    """Return what a model has besides features and intercept."""
+    if reveal.what != "model":
+        return ""
+    return "; of every covariate" * bool(study.data.covariates) + (
+        "; the effect of each site" * study.model.site_indicators
+    )
 
 
 def _suppressed(reveal: Reveal) -> str:
@@ -220,6 +252,15 @@ def _risks(study: Study) -> list[str]:
         risks.append(
             f"{dealer} deals and receives results: it learns no more than any receiver, but it is "
             "not neutral."
+        )
+    if "model" in revealed and study.model.site_indicators:
+        risks.append(
+            "A site's effect tells about how many of its samples are positive, other things being "
+            "equal: the less the features tell of the label, the more exactly."
+        )
+    if "model" in revealed and study.data.levels:
+        risks.append(
+            "The weight of a level that few samples have tells of these few. Join rare levels."
         )
     missing = [party.name for party in study.party if not (party.address and party.certificate)]
     if missing:

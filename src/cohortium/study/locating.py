@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_HEADER = re.compile(r"\s*(\[\[?)\s*[\"']?([\w-]+)[\"']?\s*\]")
+# [section], [[section]], or [section.table]
+_NAME = r"\s*[\"']?([\w-]+)[\"']?\s*"
+_HEADER = re.compile(rf"\s*(\[\[?){_NAME}(?:\.{_NAME})?\]")
 _KEY = re.compile(r"\s*[\"']?([\w-]+)[\"']?\s*[=.]")
 _LONG_TEXT = re.compile(r"\"\"\"|'''")
 
@@ -19,6 +21,7 @@ def place(source: str, text: str, location: Sequence[str | int]) -> str:
 def line_of(text: str, location: Sequence[str | int]) -> int | None:
     """Return the line, from 1, of a location such as ("party", 1, "name").
 
+    Of ("data", "ranges", "age"): of age below the header [data.ranges], else of ranges in [data].
     Of a key that is not there: the line of its table. None where that is not found either.
     """
     section = str(location[0]) if location else ""
@@ -34,7 +37,11 @@ def line_of(text: str, location: Sequence[str | int]) -> int | None:
         if line.lstrip().startswith("#"):
             continue
         header = _HEADER.match(line)
-        if header:
+        if header and header[3]:
+            inside = [header[2], header[3]] == [section, *rest[:1]]
+            if inside:
+                found, key = number, rest[1] if len(rest) > 1 else None
+        elif header:
             name = header[2]
             seen[name] = seen.get(name, -1) + 1
             inside = name == section and seen[name] == index

@@ -57,7 +57,7 @@ class SitePolicy(BaseModel):
             fewest = min(int((cohort.labels == label).sum()) for label in (0, 1))
             what = "samples of a class"
             _at_least("minimum_samples_per_class", self.minimum_samples_per_class, fewest, what)
-        limit, parameters = self.maximum_parameters_per_sample, _parameters(cohort)
+        limit, parameters = self.maximum_parameters_per_sample, _parameters(study, cohort)
         if limit is not None and parameters > limit * samples and not self._regularised(study):
             enough = self.unless_l2_at_least
             unless = "" if enough is None else f" unless l2 is {enough:g} or above"
@@ -121,9 +121,11 @@ def load_policy(path: Path) -> SitePolicy:
     return policy
 
 
-def _parameters(cohort: Cohort) -> int:
-    """Return how many numbers a model of a site's features has: their weights, the intercept."""
-    return len(cohort.features) + 1
+def _parameters(study: Study, cohort: Cohort) -> int:
+    """Return how many numbers a model of a site's features has: all weights, the intercept."""
+    covariates = 0 if cohort.covariates is None else cohort.covariates.shape[1]
+    sites = len(study.with_role("data")) - 1 if study.model.site_indicators else 0
+    return len(cohort.features) + covariates + sites + 1
 
 
 def _listed(rule: str, allowed: list[str] | None, asked: list[str]) -> None:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from cohortium.data import Covariate
 from cohortium.errors import StudyError
 from cohortium.study.checks import check_study
 from cohortium.study.wording import explain
@@ -44,6 +45,9 @@ ClassWeights = Annotated[
 ]
 FeatureName = Annotated[str, Field(min_length=1, max_length=1000)]
 FeatureList = Annotated[list[FeatureName], Field(min_length=1)]
+Level = Annotated[str, Field(min_length=1, max_length=200)]
+Number = Annotated[float, Field(ge=-1e12, le=1e12)]
+Range = Annotated[list[Number], Field(min_length=2, max_length=2)]
 Lambda = Annotated[float, Field(ge=0, le=1e9)]
 _LARGEST_FILE = 16 << 20
 
@@ -71,7 +75,11 @@ class Party(_Strict):
 
 
 class DataSection(_Strict):
-    """``[data]``: how each site's table is read; ``weight`` is the column of samples' weights."""
+    """``[data]``: how each site's table is read; ``weight`` is the column of samples' weights.
+
+    Of each covariate ``ranges`` or ``levels`` say what it may be; ``fill`` what replaces a missing
+    value.
+    """
 
     label: str | None = None
     positive: str | None = None
@@ -79,6 +87,10 @@ class DataSection(_Strict):
     orientation: Literal["samples_in_rows", "genes_in_rows"] | None = None
     missing_label: Literal["error", "drop"] = "error"
     weight: ColumnName | None = None
+    covariates: Annotated[list[FeatureName], Field(max_length=100)] = []
+    ranges: dict[FeatureName, Range] = {}
+    levels: dict[FeatureName, Annotated[list[Level], Field(min_length=2, max_length=100)]] = {}
+    fill: dict[FeatureName, Number | Level] = {}
 
 
 class FeaturesSection(_Strict):
@@ -127,6 +139,7 @@ class ModelSection(_Strict):
     batch: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
     learning_rate: Annotated[float, Field(ge=1e-9, le=1000)] | None = None
     momentum: Annotated[float, Field(ge=0, le=0.999)] | None = None
+    site_indicators: bool = False
 
 
 class ValidationSection(_Strict):
@@ -178,10 +191,25 @@ class Study(_Strict):
     def reading(self) -> dict[str, Any]:
         """How a site's file is read, as ``read_argument`` takes it."""
         return {
-            **self.data.model_dump(),
+            **self.data.model_dump(exclude={"covariates", "ranges", "levels", "fill"}),
+            "covariates": self.covariates,
             "numbers": self.model.kind == "linear",
             "group": None if self.validation is None else self.validation.group,
         }
+
+    @property
+    def covariates(self) -> tuple[Covariate, ...]:
+        """The covariates, as readers understand them."""
+        data = self.data
+        return tuple(
+            Covariate(
+                name,
+                (data.ranges[name][0], data.ranges[name][1]) if name in data.ranges else None,
+                tuple(data.levels.get(name, ())),
+                data.fill.get(name),
+            )
+            for name in data.covariates
+        )
 
     @property
     def minimum_counts(self) -> dict[str, int]:

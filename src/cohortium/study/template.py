@@ -42,6 +42,13 @@ negative = "no"
 #orientation = "samples_in_rows"   # or "genes_in_rows"; found out where it is not given
 #missing_label = "error"        # or "drop": leave out samples without a label
 #weight = "a column"            # how much each sample counts, 0 to weight_bound; beside the label
+# Covariates: columns of the table, of the label file or of a file of their own; their weights are
+# not penalised. Of each say in which range it lies, or what levels it has, the one that the others
+# are compared with first.
+#covariates = ["age", "sex"]
+#ranges = {{ age = [0, 120] }}    # a value beyond is an error
+#levels = {{ sex = ["female", "male"] }}
+#fill = {{ age = 50 }}            # what replaces a missing value; without it, such are an error
 
 # Which features are trained on. "intersection" (what all sites have) and "union" (what any has;
 # 0, the mean, at a site that lacks it) let the sites tell each other the names of their features.
@@ -72,6 +79,7 @@ mode = "same"                   # "same": all sites have the same; "intersection
 #batch = 128                    # mini-batches, in the primal: for many samples and few features
 #learning_rate = 0.1            # of mini-batches, 1e-9 to 1000
 #momentum = 0.9                 # of mini-batches, 0 to 0.999
+#site_indicators = true         # an effect of each data owner but the first, not penalised
 
 # Cross-validation, in the same rounds. Take it out with the [[reveal]] of "auc" below.
 [validation]

@@ -133,18 +133,6 @@ class ClearProtocol(Protocol):
         places = np.rint(value).astype(np.int64) % entries.shape[1]
         return np.asarray(entries[:, places]).reshape(-1, *shape)
 
-    def own_shares(self, values: Sequence[Array]) -> list[Array]:
-        """Return the values."""
-        return list(values)
-
-    def from_own_shares(
-        self,
-        shares: Sequence[Array] | None,
-        shapes: Sequence[Shape],  # noqa: ARG002
-    ) -> list[Array]:
-        """Return the values."""
-        return list(shares or ())
-
     def reveal(
         self,
         name: str,  # noqa: ARG002

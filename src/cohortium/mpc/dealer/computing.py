@@ -294,22 +294,6 @@ class ComputingParty(Protocol):
         self._channel.note("table", shape, digest(encoded), fraction_bits)
         return look_up_tables(self._channel, self._engine, value, encoded)
 
-    # -- kept shares ---------------------------------------------------------------------------
-
-    def own_shares(self, values: Sequence[Share]) -> list[NDArray[Any]]:
-        """Return this party's share of each value, without any mask."""
-        return [np.asarray(self._share(value)) for value in values]
-
-    def from_own_shares(
-        self, shares: Sequence[NDArray[Any]] | None, shapes: Sequence[Shape]
-    ) -> list[Share]:
-        """Return sharings that are not masked: products of them draw fresh masks."""
-        self._channel.note("kept shares", *shapes)
-        return [
-            Share(shape, self._engine.asarray(share))
-            for share, shape in zip(shares or (), shapes, strict=True)
-        ]
-
     # -- reveal --------------------------------------------------------------------------------
 
     def reveal(

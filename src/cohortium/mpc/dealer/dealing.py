@@ -281,19 +281,6 @@ class Dealer(Protocol):
         deal_tables(self._channel, self._engine, entries.shape[1], shape)
         return Mask((len(entries), *shape))
 
-    # -- kept shares ---------------------------------------------------------------------------
-
-    def own_shares(self, values: Sequence[Mask]) -> None:
-        """Nothing to keep: the dealer holds no share."""
-
-    def from_own_shares(
-        self,
-        shares: Sequence[NDArray[Any]] | None,  # noqa: ARG002
-        shapes: Sequence[Shape],
-    ) -> list[Mask]:
-        """Return plain sharings: nothing to know of them."""
-        return [Mask(shape) for shape in shapes]
-
     # -- reveal --------------------------------------------------------------------------------
 
     def reveal(

@@ -124,15 +124,6 @@ class Outsider(Protocol):
     ) -> None:
         """Nothing to do."""
 
-    def own_shares(self, values: Sequence[None]) -> None:
-        """Nothing to keep."""
-
-    def from_own_shares(
-        self, shares: Sequence[NDArray[Any]] | None, shapes: Sequence[Shape]
-    ) -> list[None]:
-        """Nothing to hold."""
-        return [None] * len(shapes)
-
     def reveal(
         self,
         name: str,
