@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from learn_trainings import DISCLOSURES, Samples, made_up, real_samples, train_clear, train_secure
-from mpc_parties import names_of, run_parties
+from mpc_parties import DEALER, names_of, run_parties
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import log_loss, roc_auc_score
 
 from cohortium.errors import BoundError, ParameterError, PeerAbortedError
-from cohortium.learn import DualParameters, plan_dual, train, weighting
+from cohortium.learn import DualParameters, plan_dual, revealed_shapes, train, weighting
 from cohortium.learn.losses import SIGMOIDS
+from cohortium.mpc import Ledger
 from cohortium.mpc.clear import EXACT, ClearProtocol
 
 
@@ -141,6 +144,43 @@ def test_a_logit_beyond_the_stated_bound_is_an_error_and_no_model():
         assert "COH-303" in str(out.errors[name])
         assert "logit_bound = 1" in str(out.errors[name])
     assert isinstance(out.errors["guest"], PeerAbortedError)
+
+
+def test_labels_that_hardly_vary_in_a_fold_are_an_error_and_no_metric():
+    """R² of five folds, one of them with a variance of 0.01: nothing but the bits is revealed."""
+    samples = made_up(50, 10, seed=5)
+    target = samples.values[:, :4].sum(1)
+    assignment = np.arange(50) % 5
+    target[assignment == 3] = 0.1 * (np.arange(10) % 2) + 1
+    samples = Samples(samples.values, target, samples.values, target)
+    parameters = DualParameters(kind="linear", iterations=20, l2=(1.0, 9.0), logit_bound=16.0)
+    plan = plan_dual(50, 10, 8.0, parameters, assignment)
+    asked = []
+
+    class Noting(Ledger):
+        def authorise(self, name, receivers, shape):
+            asked.append((threading.current_thread().name, name))
+
+    owned = samples.divided(2)
+    sizes = {name: len(labels) for name, (_, labels) in owned.items()}
+    told = {**DISCLOSURES, "r2": EVERYBODY, "mse": EVERYBODY}
+    shapes = revealed_shapes(plan, list(told), choose="mse")
+    assert shapes["bounds"] == (2,)
+
+    def program(protocol, me):
+        return train(protocol, plan, sizes, {me: owned[me]} if me in owned else {}, told)
+
+    out = run_parties(program, 2, ledger=Noting(), fail=True)
+    error = out.first_error()
+    assert isinstance(error, BoundError)
+    assert "labels of every fold have a variance of 0.015625 or more" in error.what
+    assert "logit_bound" not in error.what
+    # A dealer runs ahead, but has no share to send.
+    assert {name for party, name in asked if party != DEALER} == {"bounds"}
+    target[assignment == 3] *= 10
+    out = run_parties(program, 2)
+    assert set(out["p0"]) == {"bounds", "model", "r2", "mse"}
+    assert out["p0"]["bounds"].tolist() == [1, 1]
 
 
 def test_a_class_weight_beyond_the_stated_bound_is_an_error():

@@ -21,6 +21,7 @@ from cohortium.errors import LabelError, PolicyError
 from cohortium.learn import Model
 from cohortium.learn.exporting import to_keras
 from cohortium.run.local import simulate
+from cohortium.run.planning import make_plan
 from cohortium.run.predicting import predict, read_for
 from cohortium.run.preparing import preparation_of, prepare_site, read_site_data
 from cohortium.study import SitePolicy, StudyFile, describe
@@ -187,6 +188,28 @@ def test_patients_and_weights(table, tmp_path: Path) -> None:
     assert auc == pytest.approx(roc_auc_score(cohort.labels, scores), abs=0.02)
     # Nothing that names anybody, or says what anybody counts, is told.
     assert not any("TCGA-" in line for line in told)
+
+
+def test_the_plan_has_the_folds_that_sites_told(tmp_path: Path) -> None:
+    """Of a patient of five samples, one of two and one of one: what is held out is one patient."""
+    rows = [["sample", GENE, "patient", "G1", "G2"]]
+    rows += [
+        [f"s{place}", str(place), who, str(place), "1"] for place, who in enumerate("abacaaba")
+    ]
+    text = numbers_text() + VALIDATION.format(further='group = "patient"', metric="r2")
+    study = parsed(text.replace("folds = 5", "folds = 3")).study
+    cohort, _, folds = prepare_site(
+        study, "north", read_site_data(write(tmp_path / "site.csv", rows), study), print
+    )
+    assert cohort is not None
+    assert folds == [5, 2, 1]
+    sizes = {"north": 8, "south": 6}
+    plan, _ = make_plan(study, sizes, 2, {"north": folds, "south": [0, 3, 3]})
+    groups = np.array([*cohort.groups, *"xxxyyy"])
+    assert [sorted(set(groups[rows])) for rows in plan.folds] == [["a"], ["b", "x"], ["c", "y"]]
+    assert plan.trained is not None
+    assert (plan.trained[:5, 0] == 0).all()
+    assert (plan.trained[5:, 0] == 1).all()
 
 
 # -- what a site is told before it connects ----------------------------------------------------
