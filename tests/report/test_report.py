@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from report_pages import HOSTILE, Finished
+from run_sites import parsed, study_text
 from sklearn.metrics import roc_auc_score
 
 from cohortium.errors import AuditError
@@ -164,3 +165,13 @@ def test_suppressed_counts_give_no_curve(finished: Finished, run: FinishedRun) -
     page = render_page(fewer, TwinResult(1, 1, 1, (1.0,), True))
     assert 'id="roc-title"' not in page
     assert "Confusion at" not in page
+
+
+def test_the_twin_of_an_adjusted_study_leaves_covariates_out():
+    text = study_text(iterations=20).replace(
+        "[features]", 'covariates = ["age"]\nranges = { age = [0, 100] }\n[features]'
+    )
+    study = parsed(text.replace("[model]", "[model]\nsite_indicators = true")).study
+    found = compare_with_twin(study, 60, 30)
+    assert not found.refusal
+    assert found.difference < 0.005

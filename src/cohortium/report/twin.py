@@ -56,7 +56,7 @@ def compare_with_twin(study: Study, samples: int, features: int) -> TwinResult:
 
     Samples are standard normal, cut at the study's clip; in a tenth of the features the classes
     differ by a quarter of a deviation. Of several λ the smallest and the largest are trained,
-    without folds.
+    without folds and covariates.
     """
     model = study.model
     rows, width = min(samples, _MOST_SAMPLES), min(features, _MOST_FEATURES)
@@ -64,7 +64,12 @@ def compare_with_twin(study: Study, samples: int, features: int) -> TwinResult:
     strengths = sorted({min(model.l2), max(model.l2)})
     made_up = study.model_copy(
         update={
-            "model": model.model_copy(update={"iterations": steps, "l2": strengths}),
+            "data": study.data.model_copy(
+                update={"covariates": [], "ranges": {}, "levels": {}, "fill": {}}
+            ),
+            "model": model.model_copy(
+                update={"iterations": steps, "l2": strengths, "site_indicators": False}
+            ),
             "validation": None,
             "reveal": [each for each in study.reveal if each.what == "model"],
         }
