@@ -17,7 +17,8 @@ import numpy as np
 
 from cohortium.data.attributes import GROUP, WEIGHT, SampleTexts, numbers_of, with_attributes
 from cohortium.data.cohort import Cohort
-from cohortium.data.table import Table, open_table
+from cohortium.data.opening import open_table
+from cohortium.data.table import Table
 from cohortium.data.wording import class_list, counted, examples, nearest, repeated, shown, some
 from cohortium.errors import DataValueError, LabelError, ParameterError
 
@@ -139,7 +140,7 @@ def sample_column(table: Table, column: str) -> SampleTexts:
             "Rename all but one." if times else f"Its columns are {examples(table.header[1:], 10)}."
         )
         raise LabelError(f"{table.source} {found} {shown(column)}.", remedy=remedy)
-    cells = table.column(table.header.index(column, 1))
+    [cells] = table.columns([table.header.index(column, 1)])
     return SampleTexts(
         source=table.source,
         column=column,
