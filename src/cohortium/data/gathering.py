@@ -175,7 +175,7 @@ class Growing:
     def __init__(self, samples: int, dtype: npt.DTypeLike, source: str) -> None:
         self.dtype = np.dtype(dtype)
         self.samples = samples
-        self._source = source
+        self.source = source
         self._held = bytearray()
         self._filed: Filed | None = None
 
@@ -183,7 +183,7 @@ class Growing:
         """Add features; DataFileError where there is no room for them."""
         self._held += _octets(rows, self.dtype)
         if len(self._held) > (MOST_IN_MEMORY if self._filed is None else _HELD):
-            self._filed = self._filed or Filed(self.samples, self.dtype, self._source)
+            self._filed = self._filed or Filed(self.samples, self.dtype, self.source)
             self._filed.append(self._in_memory())
             self._held = bytearray()
 
