@@ -20,13 +20,14 @@ from cohortium.data.labels import (
     refuse_repeated_samples,
 )
 from cohortium.data.table import Table
-from cohortium.data.wording import counted, examples, nearest, repeated, shown, some
+from cohortium.data.wording import counted, examples, nearest, repeated, shown, some, stated
 from cohortium.errors import DataValueError, FeatureError, LabelError, ParameterError
 
 Orientation = Literal["samples_in_rows", "genes_in_rows"]
 
 _STATE_IT = (
-    "State orientation='samples_in_rows' (one line a sample) or 'genes_in_rows' (one line a gene)."
+    f"State it ({stated('orientation')}): samples_in_rows (one line a sample) or genes_in_rows "
+    "(one line a gene)."
 )
 _ONE_VALUE_A_GENE = (
     "Keep one value for each gene (the mean of its probes, say), or give them different names."
@@ -52,7 +53,7 @@ def read_expression(
         if label_file is None and request.column is not None:
             raise LabelError(
                 f"{table.source} has genes in rows: a label can not be one of its columns.",
-                remedy="Give the labels in a file of their own (label_file=...).",
+                remedy="Give the labels in a file of their own: FILE,labels=LABELFILE.",
             )
         return Annotated(genes_in_rows(table))
     return _samples_in_rows(table, request, label_file, apart)
@@ -155,12 +156,13 @@ def _find_orientation(
         raise LabelError(
             f"{table.source} has the label {shown(request.column)} as a row (line {line}), not as "
             "a column.",
-            remedy="Move it to a file of its own (label_file=...), or turn rows into columns.",
+            remedy="Move it to a file of its own (FILE,labels=LABELFILE), or turn rows into "
+            "columns.",
         )
     raise LabelError(
         f"{table.source} has no column {shown(request.column)}.",
         remedy=nearest(request.column, table.header[1:])
-        or "Give the column that holds the classes, or a label file (label_file=...).",
+        or "Give the column that holds the classes, or a label file: FILE,labels=LABELFILE.",
     )
 
 

@@ -77,8 +77,8 @@ def read_cohort(
     """
     if orientation not in (None, "samples_in_rows", "genes_in_rows"):
         raise ParameterError(
-            f"orientation is {shown(str(orientation))}.",
-            remedy="Choose orientation='samples_in_rows' or 'genes_in_rows'.",
+            f"The orientation is {shown(str(orientation))}.",
+            remedy="Choose samples_in_rows or genes_in_rows.",
         )
     request = LabelRequest(
         column=label,
