@@ -10,6 +10,7 @@ docs/protocol.md, "Quality filters".
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -98,7 +99,8 @@ def plan_filter(
         # Squares of numbers up to n² are computed.
         if samples**4 >= 1 << VALUE_BITS:
             raise _too_many(samples, "Hardy–Weinberg equilibrium", "hwe_p")
-        quantile = NormalDist().inv_cdf(hwe_p / 2) ** 2
+        # Half of the smallest float is 0, which has no quantile.
+        quantile = NormalDist().inv_cdf(max(hwe_p / 2, sys.float_info.min)) ** 2
         bits = _QUANTILE_BITS - 1 - math.floor(math.log2(quantile))
         most = math.log2(samples**5 + quantile * samples**4) + bits
         dropped = max(0, math.ceil(most) - (VALUE_BITS - 1))
