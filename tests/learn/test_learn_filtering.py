@@ -225,6 +225,13 @@ def test_features_go_through_in_blocks(monkeypatch) -> None:
     assert again == sent
 
 
+@pytest.mark.parametrize(("least", "first"), [(1e-3, 774), (1e-6, 887)])
+def test_up_to_how_many_samples_nothing_is_dropped(least, first) -> None:
+    """The numbers of docs/protocol.md."""
+    assert plan_filter(first - 1, 1, hwe_p=least).dropped == 0
+    assert plan_filter(first, 1, hwe_p=least).dropped == 1
+
+
 def test_half_a_million_features_are_eight_blocks() -> None:
     assert len(plan_filter(1000, 500_000, max_missing=Fraction(1, 10)).blocks) == 8
 
