@@ -14,6 +14,7 @@ from scipy.stats import chi2
 
 from cohortium.errors import EncodingError, FixedPointOverflowError
 from cohortium.learn import KEPT_FEATURES, FilterPlan, filtering, kept_features, plan_filter
+from cohortium.ring import TensorFlowEngine
 
 RULES: dict[str, Any] = {
     "max_missing": Fraction(1, 20),
@@ -60,7 +61,7 @@ def passes(totals: np.ndarray[Any, Any], samples: int, rules: dict[str, Any]) ->
 
 
 def secure(
-    plan: FilterPlan, owned: dict[str, Any], sizes: dict[str, int], computing: int
+    plan: FilterPlan, owned: dict[str, Any], sizes: dict[str, int], computing: int, **options: Any
 ) -> tuple[np.ndarray[Any, Any], int, dict[str, int]]:
     """Return the bits, and rounds and bytes by gate of p0.
 
@@ -76,7 +77,7 @@ def secure(
         return kept.reveal(KEPT_FEATURES, ["p0"]), rounds, sent
 
     outsiders = [name for name in owned if name == GUEST]
-    found = run_parties(program, computing, outsiders=outsiders)["p0"]
+    found = run_parties(program, computing, outsiders=outsiders, **options)["p0"]
     assert plan.dropped or np.array_equal(found[0], run_clear(program)[0])
     return found
 
@@ -223,6 +224,21 @@ def test_features_go_through_in_blocks(monkeypatch) -> None:
     assert np.array_equal(divided, passes(sum(owned.values()), 130, RULES))
     assert taken == 3 * rounds
     assert again == sent
+
+
+def test_tensors_decide_alike(monkeypatch) -> None:
+    """Eagerly, in blocks, and with bits that are dropped."""
+    pytest.importorskip("tensorflow")
+    monkeypatch.setattr(filtering, "_BLOCK_FEATURES", 40)
+    random, sizes = np.random.default_rng(5), {"p0": 1500, "p1": 900, GUEST: 60}
+    owned = {name: counts(random, size, 60) for name, size in sizes.items()}
+    plan = plan_filter(2460, 60, **RULES)
+    assert plan.dropped > 0
+    on_numpy = secure(plan, owned, sizes, 2)
+    on_tensors = secure(plan, owned, sizes, 2, engine=lambda: TensorFlowEngine(traced=False))
+    assert np.array_equal(on_numpy[0], passes(sum(owned.values()), 2460, RULES))
+    assert np.array_equal(on_tensors[0], on_numpy[0])
+    assert on_tensors[1:] == on_numpy[1:]
 
 
 @pytest.mark.parametrize(("least", "first"), [(1e-3, 774), (1e-6, 887)])
