@@ -14,6 +14,7 @@ from scipy.stats import chi2
 
 from cohortium.errors import EncodingError, FixedPointOverflowError
 from cohortium.learn import KEPT_FEATURES, FilterPlan, filtering, kept_features, plan_filter
+from cohortium.mpc.clear import EXACT, ClearProtocol
 from cohortium.ring import TensorFlowEngine
 
 RULES: dict[str, Any] = {
@@ -260,6 +261,20 @@ def test_counts_that_can_not_be_are_refused_at_their_owner() -> None:
         return kept_features(protocol, plan, {"p0": 20}, own)
 
     assert isinstance(run_parties(program, fail=True).errors["p0"], EncodingError)
+
+
+@pytest.mark.parametrize("least", [5e-324, 1e-50, 1e-6, 0.5])
+def test_what_is_planned_fits_the_ring(least) -> None:
+    """Or an operator would refuse it, when counts are shared already."""
+    rules = {"max_missing": Fraction(1), "min_maf": Fraction(499_999, 10**6)}
+    plans = [
+        plan_filter(samples, 1, **rules, hwe_p=least)
+        for samples in (2, *np.geomspace(3, 46_340, 60).astype(int).tolist(), 46_340)
+    ]
+    for plan in (*plans, plan_filter(281_000_000, 1, **rules)):
+        none = np.zeros((len(plan.counted), 1))
+        kept = kept_features(ClearProtocol(exact=EXACT), plan, {CLEAR: plan.samples}, {CLEAR: none})
+        assert kept.shape == (1,)
 
 
 def test_more_samples_than_fit_are_refused_beforehand() -> None:
