@@ -26,6 +26,7 @@ _PHASES = {
     "prepare": "preparing the data",
     "connect": "connecting to all parties",
     "agree": "agreeing on features",
+    "filter": "filtering features",
     "share": "sharing masked data",
     "iterations": "training",
     "train": "training",

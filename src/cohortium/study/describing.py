@@ -120,8 +120,9 @@ def _filtered(study: Study) -> list[str]:
             f"gives p < {rules.hwe_p:g}"
         )
     return [
-        "Before that, counts of each feature over all sites' samples are compared on shares. A "
-        f"feature is left out by all sites where {', or '.join(told)}. No count is revealed.",
+        "Before any row is shared, counts of each feature over all sites' samples are compared on "
+        f"shares. A feature is left out by all sites where {', or '.join(told)}. No count is "
+        "revealed.",
     ]
 
 
