@@ -78,7 +78,8 @@ def parquet_table(path: Path) -> Table:
     for name, kind in schema.items():
         if not (kind.is_numeric() or kind in _KINDS):
             raise DataValueError(
-                f"{path.name}, column {shown(name)} holds neither numbers nor text, but {kind}.",
+                f"{path.name}, column {shown(name)} holds neither numbers nor text, but "
+                f"{str(kind).partition('(')[0]}.",
                 remedy="Leave it out, or give each of its numbers a column.",
             )
     stored = list(schema)
