@@ -102,6 +102,7 @@ def test_what_is_worth_a_thought() -> None:
             "from 1 to 9, both of that tenth are",
             "single patient",
         ),
+        ("1.0", "minimum_count = 2\n", "", "where a count is 1, both of", "from 1 to"),
         ("[1.0, 2.0]", "minimum_count = 10\n", "", "Suppressed calibration", "single patient"),
         ("1.0", "minimum_count = 10\n", "accuracy", "Suppressed calibration", "single patient"),
         ("1.0", "minimum_count = 10\n", "brier", "from 1 to 9", "Suppressed calibration"),

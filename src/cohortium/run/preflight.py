@@ -132,6 +132,8 @@ def _own_rows(
         if size is None:
             return _OwnRows(None, {})
         cohort = made_up_cohort(size)
+        # Once before the clock runs: a run has read its file by then, and its memory is warm.
+        prepare_alone(study, cohort)
         start = time.perf_counter()
         prepare_alone(study, cohort)
         return _OwnRows(size, {PREPARE: time.perf_counter() - start}, cohort)

@@ -39,6 +39,7 @@ from cohortium.study import (
 RECORD_FILE = "record.json"
 METRICS_FILE = "metrics.json"
 STUDY_FILE = "study.toml"
+MODEL_FILES = "model*.json"
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,10 @@ def make_output(output: Path, *, fresh: bool) -> None:
     try:
         output.mkdir(parents=True, exist_ok=True)
         if fresh:
-            # Not every run has metrics: an earlier run's must not be taken for this one's.
-            for name in (METRICS_FILE, RECORD_FILE, AUDIT_FILE):
-                (output / name).unlink(missing_ok=True)
+            # Not every run has metrics or the same λs: an earlier run's must not be taken for it.
+            names = (METRICS_FILE, RECORD_FILE, AUDIT_FILE)
+            for path in (*(output / name for name in names), *output.glob(MODEL_FILES)):
+                path.unlink(missing_ok=True)
         elif (output / RECORD_FILE).exists():
             raise ParameterError(
                 f"{output} holds the record of a finished run.",

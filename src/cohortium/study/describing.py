@@ -181,9 +181,8 @@ def _besides(study: Study, reveal: Reveal) -> str:
 def _suppressed(reveal: Reveal) -> str:
     if reveal.minimum_count is None:
         return ""
-    return (
-        f"; where a count is from 1 to {reveal.minimum_count - 1}, both of that tenth are told as 0"
-    )
+    small = "1" if reveal.minimum_count == 2 else f"from 1 to {reveal.minimum_count - 1}"
+    return f"; where a count is {small}, both of that tenth are told as 0"
 
 
 def _public(study: Study) -> list[str]:
