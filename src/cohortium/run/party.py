@@ -21,7 +21,7 @@ from cohortium.errors import (
     ParameterError,
     StudyError,
 )
-from cohortium.learn import AdjustedCohort, revealed_shapes
+from cohortium.learn import SELECTED_FEATURES, AdjustedCohort, revealed_shapes
 from cohortium.learn import Cohort as TrainingRows
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
@@ -44,7 +44,7 @@ from cohortium.run.preparing import prepare_site
 from cohortium.run.results import Results, file_digests, make_output, write_agreement, write_results
 from cohortium.run.software import software
 from cohortium.run.timeline import Event, Timeline
-from cohortium.run.together import prepare_by_all, prepare_together
+from cohortium.run.together import prepare_by_all, prepare_together, sums_to_select_by
 from cohortium.study import (
     DisclosureLedger,
     RunRegister,
@@ -123,7 +123,7 @@ def _run(
     certificates = {peer.name: peer.certificate_pem for peer in peers}
     timeline = Timeline(tell, study.model.iterations)
     timeline.phase("prepare")
-    cohort, naming, folds = prepare_site(study, setup.name, setup.cohort, tell)
+    cohort, naming, folds, raw = prepare_site(study, setup.name, setup.cohort, tell)
     if setup.cohort is not None and setup.policy is not None:
         setup.policy.check_data(study, setup.cohort)
         if setup.register is not None:
@@ -147,13 +147,14 @@ def _run(
         check_clocks(mesh)
         signatures = collect(mesh, setup.study, signatures)
         write_agreement(setup.output, setup.study, signatures.values())
-        owners, receivers = study.with_role("data"), ledger.receivers("model")
+        owners = study.with_role("data")
+        named = {*ledger.receivers("model"), *ledger.receivers(SELECTED_FEATURES)}
         agreed = agree(
             mesh,
             owners,
             cohort,
             mode=study.features.mode,
-            names_needed=not set(receivers) <= set(owners),
+            names_needed=not named <= set(owners),
             naming=naming,
             own_folds=folds,
             folds=study.validation.folds if study.validation is not None else None,
@@ -174,7 +175,9 @@ def _run(
         roles = Roles(study.with_role("compute"), *study.with_role("deal"))
         protocol = start(mesh, roles, ledger, engine)
         timeline.counters = protocol.counters
-        received = _train(setup, protocol, engine, plan, agreed, cohort, ledger, timeline, tell)
+        received = _train(
+            setup, protocol, engine, plan, agreed, cohort, raw, ledger, timeline, tell
+        )
         for name, values in received.items():
             ledger.note_received(name, values)
         timeline.finish()
@@ -275,6 +278,7 @@ def _train(
     plan: Plan,
     agreed: Agreed,
     cohort: Cohort | None,
+    raw: Cohort | None,
     ledger: DisclosureLedger,
     timeline: Timeline,
     tell: Callable[[Event], None],
@@ -298,7 +302,10 @@ def _train(
             covariates = scaled(covariates, study.covariates)
         values = prepare_by_all(study, aligned, received, tell)
         owned[setup.name] = training_rows(values, aligned.labels, aligned.weights, covariates)
+    sums = sums_to_select_by(study, agreed, setup.name, raw, received)
     results: dict[str, NDArray[np.float64]] = engine.run(
-        lambda: run_training(protocol, study, plan, agreed.sizes, owned, ledger.allowed, watcher)
+        lambda: run_training(
+            protocol, study, plan, agreed.sizes, owned, ledger.allowed, watcher, sums
+        )
     )
     return received | results

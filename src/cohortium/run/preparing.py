@@ -59,12 +59,14 @@ def prepare_alone(study: Study, cohort: Cohort) -> tuple[Cohort, list[str]]:
 class Site(NamedTuple):
     """A site's prepared cohort, what was done to its features' names, and its folds' sizes.
 
-    None each of a party without data; no sizes without cross-validation.
+    ``raw`` are its values before they were prepared. None each of a party without data; no sizes
+    without cross-validation.
     """
 
     cohort: Cohort | None = None
     naming: NamingReport | None = None
     folds: list[int] | None = None
+    raw: Cohort | None = None
 
 
 def prepare_site(
@@ -100,13 +102,13 @@ def prepare_site(
     named, naming = common_names(cohort, study.features.names, study.features.aliases)
     if study.features.list is not None:
         named = named.select_features(study.features.list)
+    folds = None
+    if study.validation is not None:
+        named, folds = by_fold(named, study.validation.folds)
     prepared, done = prepare_alone(study, named)
     for line in (*prepared.notes, *naming.lines(), *done):
         tell({"event": "note", "text": line})
-    if study.validation is not None:
-        prepared, folds = by_fold(prepared, study.validation.folds)
-        return Site(prepared, naming, folds)
-    return Site(prepared, naming)
+    return Site(prepared, naming, folds, named)
 
 
 def _check_bounds(study: Study, cohort: Cohort) -> None:

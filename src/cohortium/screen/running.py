@@ -27,6 +27,7 @@ _PHASES = {
     "connect": "connecting to all parties",
     "agree": "agreeing on features",
     "share": "sharing masked data",
+    "select features": "selecting features",
     "iterations": "training",
     "train": "training",
     "check": "checking the stated bounds",

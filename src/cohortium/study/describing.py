@@ -15,6 +15,7 @@ _ROLES = {
 _WHAT = {
     "model": "the weight of every feature, and the intercept",
     "feature_statistics": "the mean and the variance of every feature over all samples",
+    "selected_features": "the names of the features that are selected by all samples",
     "accuracy": "the share of held-out samples that are told right, for each λ",
     "balanced_accuracy": "the mean of sensitivity and specificity on held-out samples, for each λ",
     "sensitivity": "the share of held-out positives told right, for each λ",
@@ -69,7 +70,7 @@ def _work(study: Study) -> list[str]:
         *_preparation(study),
     ]
     lines.append(_FEATURES[study.features.mode] + _FORMS[study.features.names])
-    lines += _adjusted(study)
+    lines += _selected(study) + _adjusted(study)
     if model.class_weight == "balanced":
         lines.append("Classes are weighted by their counts, which stay secret.")
     if model.kind == "linear":
@@ -100,6 +101,22 @@ def _work(study: Study) -> list[str]:
             "TensorBoard's event files too."
         )
     return lines
+
+
+def _selected(study: Study) -> list[str]:
+    """Return how features are selected."""
+    selection = study.selection
+    if selection is None:
+        return []
+    how = "Welch's t of the two classes" if selection.by == "welch-t" else "variance"
+    anew = ""
+    if study.validation is not None:
+        anew = " For each fold they are selected anew, without its samples, and stay secret."
+    return [
+        f"Of these the {selection.top:,} with the largest {how} are trained on, by the values of "
+        f"all sites together as they were measured, none above {study.preparation.value_bound:g}. "
+        f"They are selected on shares.{anew}",
+    ]
 
 
 def _adjusted(study: Study) -> list[str]:
@@ -205,8 +222,10 @@ def _names(study: Study) -> str:
     owners, mode = set(study.with_role("data")), study.features.mode
     if mode == "list":
         return "Names of features are those in the study; none are sent."
-    if any(reveal.what == "model" and not set(reveal.to) <= owners for reveal in study.reveal):
-        return "The names of all features, as a receiver of the model owns no samples."
+    for what in ("model", "selected_features"):
+        if any(each.what == what and not set(each.to) <= owners for each in study.reveal):
+            name = _name(what)
+            return f"The names of all features, as a receiver of the {name} owns no samples."
     if mode == "same":
         return "That all sites have the same features, by a digest; no names are sent."
     return "The names of all features, where the sites' lists differ."
@@ -218,6 +237,9 @@ def _secret(study: Study) -> list[str]:
         kept = "Values, labels, weights and names of samples"
     classes = study.model.kind == "logistic" and not _tells_counts(study)
     counts = ", class counts" if classes else ""
+    selected = any(reveal.what == "selected_features" for reveal in study.reveal)
+    if study.selection is not None and not selected:
+        counts += ", which features are selected"
     return [
         f"{kept}{counts}, the score of any sample, and every intermediate result: a site knows "
         "its own, nobody those of another, neither the dealer nor who listens on the network.",
