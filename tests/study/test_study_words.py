@@ -51,7 +51,7 @@ def sections() -> list[tuple[str, type[BaseModel]]]:
 @pytest.mark.parametrize(("name", "model"), sections())
 def test_the_template_has_every_key(name: str, model: type[BaseModel]) -> None:
     text = template(["north", "south"], "uni")
-    parts = re.findall(rf"^\[\[?{name}\]\]?\n(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
+    parts = re.findall(rf"^#?\[\[?{name}\]\]?\n(.*?)(?=^#?\[|\Z)", text, re.MULTILINE | re.DOTALL)
     assert parts
     for key in model.model_fields:
         assert re.search(rf"^#?{key} = ", "".join(parts), re.MULTILINE), key

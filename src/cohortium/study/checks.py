@@ -170,14 +170,11 @@ def _check_preparation(study: Study, complaints: Complaints) -> None:
             "mean that a site is told can replace its missing values.",
             remedy="Say both, or neither.",
         )
-    needed = pooled or study.selection is not None
-    if needed != (preparation.value_bound is not None):
+    if pooled != (preparation.value_bound is not None) and (pooled or study.selection is None):
         raise complaints.about(
-            ("preparation", "standardise" if pooled else "value_bound")
-            if pooled or study.selection is None
-            else ("selection",),
-            "standardise = 'pooled' or a [selection], and value_bound go together: of values up to "
-            "that bound means and variances are computed.",
+            ("preparation", "standardise" if pooled else "value_bound"),
+            "standardise = 'pooled' and value_bound go together: of values up to that bound means "
+            "and variances are computed.",
             remedy="Say both, or neither: value_bound = 64.0, say, for logarithms of expression.",
         )
     if study.secretly_pooled and (preparation.value_bound or 0) > _LARGEST_SECRETLY_POOLED:

@@ -23,6 +23,13 @@ def check_selection(study: Study, complaints: Complaints) -> None:
                 remedy="Add [selection] with by and top, or take the [[reveal]] out.",
             )
         return
+    if study.preparation.value_bound is None:
+        raise complaints.about(
+            ("selection",),
+            "[selection] needs preparation.value_bound: features are selected by raw values up to "
+            "that bound.",
+            remedy="State it: value_bound = 64.0, say, for logarithms of expression.",
+        )
     if selection.by == "welch-t" and study.model.kind == "linear":
         raise complaints.about(
             ("selection", "by"),

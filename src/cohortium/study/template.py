@@ -123,6 +123,11 @@ to = {receivers}
 #[[reveal]]
 #what = "feature_statistics"
 #to = {receivers}
+
+# Of [selection]: the names of the features that all samples select.
+#[[reveal]]
+#what = "selected_features"
+#to = {receivers}
 """
 
 
