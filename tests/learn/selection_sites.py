@@ -89,13 +89,15 @@ def sites(
 
 
 def pooled_scores(values: Array, labels: Array, by: str) -> Array:
-    """Return NumPy's variances, or t²/(t² + n) of SciPy's t; 0 of a constant feature."""
+    """Return NumPy's variances, or t²/(t² + n) of SciPy's t: 0 or 1 without spread."""
     if by == "variance":
         return values.var(0)
-    flat = values.std(0) < 1e-9
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found = ttest_ind(values[labels == 1], values[labels == 0], equal_var=False).statistic ** 2
-    return np.where(flat, 0.0, found / (found + len(labels)))
+    positive, negative = values[labels == 1], values[labels == 0]
+    spread = positive.std(0) + negative.std(0) > 1e-9
+    scores = (np.abs(positive.mean(0) - negative.mean(0)) > 1e-9).astype(np.float64)
+    found = ttest_ind(positive[:, spread], negative[:, spread], equal_var=False).statistic ** 2
+    scores[spread] = found / (found + len(labels))
+    return scores
 
 
 def stated_error(given: Sites, rule: SelectionRule, kept: Array) -> Array:

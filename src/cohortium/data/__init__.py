@@ -15,6 +15,7 @@ from cohortium.data.alignment import (
 from cohortium.data.checking import DataCheck, builds_in_words, check_cohort
 from cohortium.data.class_sums import class_sums
 from cohortium.data.cohort import Cohort, concatenate
+from cohortium.data.counts import FeatureCounts, count_features
 from cohortium.data.covariates import Covariate, scale, scaled
 from cohortium.data.folds import assignment_of, by_fold, fold_assignment, group_folds
 from cohortium.data.idash import read_idash
@@ -34,6 +35,7 @@ __all__ = [
     "Cohort",
     "Covariate",
     "DataCheck",
+    "FeatureCounts",
     "Fitted",
     "NamingReport",
     "PooledStatistics",
@@ -49,6 +51,7 @@ __all__ = [
     "common_features",
     "common_names",
     "concatenate",
+    "count_features",
     "features_digest",
     "fit",
     "fold_assignment",

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cohortium.learn import DualPlan, PrimalPlan
 from cohortium.run.planning import Plan
 
-READ, PREPARE, ITERATIONS, CHECK = "read", "prepare", "iterations", "check"
+READ, PREPARE, FILTER, ITERATIONS, CHECK = "read", "prepare", "filter", "iterations", "check"
 # An iteration of the first and of the second half of those rehearsed.
 EARLY, LATE = "an early iteration", "a late iteration"
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import cohortium
 from cohortium.errors import ParameterError
-from cohortium.learn import FEATURE_STATISTICS, SELECTED_FEATURES, Model
+from cohortium.learn import FEATURE_STATISTICS, KEPT_FEATURES, SELECTED_FEATURES, Model
 from cohortium.mpc import Protocol
 from cohortium.net import Mesh
 from cohortium.run.adjusting import model_parts
@@ -40,8 +40,18 @@ from cohortium.study import (
 RECORD_FILE = "record.json"
 METRICS_FILE = "metrics.json"
 SELECTED_FILE = "selected_features.csv"
+KEPT_FILE = "kept_features.csv"
 STUDY_FILE = "study.toml"
 MODEL_FILES = "model*.json"
+# What may be revealed and is no metric.
+_NO_METRICS = (
+    "model",
+    "bounds",
+    "calibration",
+    FEATURE_STATISTICS,
+    KEPT_FEATURES,
+    SELECTED_FEATURES,
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,7 @@ def make_output(output: Path, *, fresh: bool) -> None:
         output.mkdir(parents=True, exist_ok=True)
         if fresh:
             # Not every run has metrics or the same λs: an earlier run's must not be taken for it.
-            names = (METRICS_FILE, SELECTED_FILE, RECORD_FILE, AUDIT_FILE)
+            names = (METRICS_FILE, KEPT_FILE, SELECTED_FILE, RECORD_FILE, AUDIT_FILE)
             for path in (*(output / name for name in names), *output.glob(MODEL_FILES)):
                 path.unlink(missing_ok=True)
         elif (output / RECORD_FILE).exists():
@@ -94,8 +104,8 @@ def write_agreement(output: Path, study: StudyFile, signatures: Iterable[Signatu
 
 def file_digests(output: Path, models: Iterable[Path]) -> dict[str, str]:
     """Return the SHA-256 of each file that the run has written, the audit log apart."""
-    names = [STUDY_FILE, signatures_path(Path(STUDY_FILE)).name, RECORD_FILE, METRICS_FILE]
-    names.append(SELECTED_FILE)
+    names = [STUDY_FILE, signatures_path(Path(STUDY_FILE)).name]
+    names += [RECORD_FILE, METRICS_FILE, KEPT_FILE, SELECTED_FILE]
     paths = [output / name for name in names if (output / name).exists()] + list(models)
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
@@ -111,11 +121,11 @@ def write_results(output: Path, results: Results) -> list[Path]:
         if metrics:
             text = json.dumps(metrics, indent=1)
             (output / METRICS_FILE).write_text(text + "\n", encoding="utf-8")
+        if KEPT_FEATURES in results.received and results.agreed.features is not None:
+            _write_names(output / KEPT_FILE, results.agreed.features)
         selected = _selected(results)
         if selected is not None:
-            with (output / SELECTED_FILE).open("w", encoding="utf-8", newline="") as file:
-                writer = csv.writer(file, lineterminator="\n")
-                writer.writerows([["feature"], *([name] for name in selected[0])])
+            _write_names(output / SELECTED_FILE, selected[0])
         record = json.dumps(_record(results), indent=1)
         (output / RECORD_FILE).write_text(record + "\n", encoding="utf-8")
     except OSError as error:
@@ -128,6 +138,11 @@ def _not_written(what: str, error: OSError) -> ParameterError:
     return ParameterError(
         f"{what} ({error.strerror}).", remedy="Free space, or name another directory with --out."
     )
+
+
+def _write_names(path: Path, features: Iterable[str]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([["feature"], *([it] for it in features)])
 
 
 def _selected(results: Results) -> tuple[tuple[str, ...], NDArray[np.int64]] | None:
@@ -206,7 +221,7 @@ def _metrics(results: Results) -> dict[str, Any]:
         if found.ndim == 1
         else [[round(float(value), 6) for value in pair] for pair in found.T]
         for name, found in results.received.items()
-        if name not in ("model", "bounds", "calibration", FEATURE_STATISTICS, SELECTED_FEATURES)
+        if name not in _NO_METRICS
     }
     counts = results.received.get("calibration")
     if study.validation is None or (not values and counts is None):
@@ -233,7 +248,7 @@ def _calibration(study: Study, counts: NDArray[np.float64]) -> dict[str, Any]:
 
 
 def _record(results: Results) -> dict[str, Any]:
-    counters = results.protocol.counters
+    counters, unfiltered = results.protocol.counters, results.agreed.unfiltered
     return {
         "format": "cohortium-record/1",
         "study": results.study.study.study.name,
@@ -244,6 +259,7 @@ def _record(results: Results) -> dict[str, Any]:
         "session": results.mesh.session_id.hex(),
         "samples": results.agreed.sizes,
         "features": results.agreed.feature_count,
+        **({} if unfiltered is None else {"features_before_filter": unfiltered}),
         "alignment": results.agreed.alignment(),
         "form": results.form,
         "plan": results.plan.lines(),

@@ -16,6 +16,7 @@ _WHAT = {
     "model": "the weight of every feature, and the intercept",
     "feature_statistics": "the mean and the variance of every feature over all samples",
     "selected_features": "the names of the features that are selected by all samples",
+    "kept_features": "of every feature whether it passes the filter, not by which rule it fails",
     "accuracy": "the share of held-out samples that are told right, for each λ",
     "balanced_accuracy": "the mean of sensitivity and specificity on held-out samples, for each λ",
     "sensitivity": "the share of held-out positives told right, for each λ",
@@ -70,7 +71,9 @@ def _work(study: Study) -> list[str]:
         *_preparation(study),
     ]
     lines.append(_FEATURES[study.features.mode] + _FORMS[study.features.names])
-    lines += _selected(study) + _adjusted(study)
+    lines += _filtered(study)
+    lines += _selected(study)
+    lines += _adjusted(study)
     if model.class_weight == "balanced":
         lines.append("Classes are weighted by their counts, which stay secret.")
     if model.kind == "linear":
@@ -116,6 +119,27 @@ def _selected(study: Study) -> list[str]:
         f"Of these the {selection.top:,} with the largest {how} are trained on, by the values of "
         f"all sites together as they were measured, none above {study.preparation.value_bound:g}. "
         f"They are selected on shares.{anew}",
+    ]
+
+
+def _filtered(study: Study) -> list[str]:
+    """Return which features are left out by what is counted over all sites' samples."""
+    rules = study.filter
+    if rules is None:
+        return []
+    told = []
+    if rules.max_missing is not None:
+        told.append(f"more than {100 * rules.max_missing:g} % of its values are missing")
+    if rules.min_maf is not None:
+        told.append(f"its rarer allele has a frequency below {100 * rules.min_maf:g} %")
+    if rules.hwe_p is not None:
+        told.append(
+            "the chi-squared test of Hardy–Weinberg equilibrium, of cases and controls together, "
+            f"gives p < {rules.hwe_p:g}"
+        )
+    return [
+        "Before that, counts of each feature over all sites' samples are compared on shares. A "
+        f"feature is left out by all sites where {', or '.join(told)}. No count is revealed.",
     ]
 
 
@@ -210,6 +234,8 @@ def _public(study: Study) -> list[str]:
         "Who sends how many bytes when: these depend on sizes only, never on values.",
         "The software's version, and the certificates and signatures of all.",
     ]
+    if study.filter is not None:
+        lines.insert(1, "How many features pass the filter.")
     if study.validation is not None:
         grouped = study.validation.group
         of_groups = f", which tells something of how large each {grouped!r} is" if grouped else ""
@@ -222,10 +248,11 @@ def _names(study: Study) -> str:
     owners, mode = set(study.with_role("data")), study.features.mode
     if mode == "list":
         return "Names of features are those in the study; none are sent."
-    for what in ("model", "selected_features"):
-        if any(each.what == what and not set(each.to) <= owners for each in study.reveal):
-            name = _name(what)
-            return f"The names of all features, as a receiver of the {name} owns no samples."
+    named = ("model", "kept_features", "selected_features")
+    for reveal in study.reveal:
+        if reveal.what in named and not set(reveal.to) <= owners:
+            what = reveal.what.replace("_", " ")
+            return f"The names of all features, as a receiver of the {what} owns no samples."
     if mode == "same":
         return "That all sites have the same features, by a digest; no names are sent."
     return "The names of all features, where the sites' lists differ."
@@ -288,6 +315,12 @@ def _risks(study: Study) -> list[str]:
             "From pooled means and variances whoever knows all sites' but one can work out that "
             "one's"
             + (f": {owners[0]} those of {owners[1]}, and the reverse." * (len(owners) == 2) or ".")
+        )
+    if "kept_features" in revealed:
+        risks.append(
+            "Which features pass the filter depends on all sites' counts. Whoever knows all sites' "
+            "but one learns of that one's counts whether they bring a feature over a limit"
+            + (f": {owners[0]} of {owners[1]}, and the reverse." * (len(owners) == 2) or ".")
         )
     if study.validation is not None and study.validation.group is not None:
         risks.append(

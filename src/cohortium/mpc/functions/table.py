@@ -21,7 +21,8 @@ MOST_PLACES = 1 << 12
 _GUESS_BITS = 11
 _MANTISSA_BITS = 28
 _RESULT_BITS = 22
-_QUOTIENT_BITS = 24
+# Of quotients, of which there may be many, a smaller table: its 64 places take half a kilobyte.
+_QUOTIENT_STEPS, _QUOTIENT_BITS = 62, 24
 
 
 def table(x: SecretTensor, entries: NDArray[np.float64], fraction_bits: int) -> SecretTensor:
@@ -57,17 +58,23 @@ def reciprocal(x: SecretTensor, low: float, high: float) -> SecretTensor:
 def quotient(numerator: SecretTensor, x: SecretTensor, low: float, high: float) -> SecretTensor:
     """Return numerator / x for low ≤ x ≤ high (0 < low) and |numerator| ≤ x, at 24 fraction bits.
 
-    Off by less than 2^-21, and by numerator and x being rounded to their own units; 15 rounds. Both
+    Off by less than 2^-21, and by numerator and x being rounded to their own units; 19 rounds. Both
     are divided by the power of two below x first, so that nothing is lost where x is small. Where
     they are not as stated the result means nothing.
     """
     mantissa, scale = _normalised(x, low, high, -1.0)
     prepare([mantissa, scale, numerator])
     # The product is at most 2, as x is below twice that power.
-    part = numerator * scale.with_bound(2.0 / numerator.bound)
-    part = part.rescale(_MANTISSA_BITS).with_bound(2.0)
-    inverse = _corrected(mantissa, -1.0, lambda product: 2 - product, squared=False)
-    return (part * inverse).rescale(_QUOTIENT_BITS)
+    part = (numerator * scale.with_bound(2.0 / numerator.bound)).with_bound(2.0)
+    # Rounded up or down, so one step less than places.
+    places = ((mantissa - 1.0) * float(_QUOTIENT_STEPS)).rescale(0)
+    guesses = 1 / (1 + np.arange(_QUOTIENT_STEPS + 2) / _QUOTIENT_STEPS)
+    inverse = table(places, guesses, _MANTISSA_BITS)[0]
+    # A guess is off by less than 2^-5.9, and each step squares that.
+    for _ in range(2):
+        product = (mantissa * inverse).rescale(_MANTISSA_BITS)
+        inverse = (inverse * (2 - product)).rescale(_MANTISSA_BITS).with_bound(1.0)
+    return (part.rescale(_MANTISSA_BITS) * inverse).rescale(_QUOTIENT_BITS)
 
 
 def inverse_square_root(x: SecretTensor, low: float, high: float) -> SecretTensor:
@@ -90,25 +97,14 @@ def _power(
     squared: bool,
 ) -> SecretTensor:
     mantissa, scale = _normalised(x, low, high, power)
-    better = _corrected(mantissa, power, correction, squared=squared)
-    return (better * scale).rescale(scale.fraction_bits + _RESULT_BITS)
-
-
-def _corrected(
-    mantissa: SecretTensor,
-    power: float,
-    correction: Callable[[SecretTensor], SecretTensor],
-    *,
-    squared: bool,
-) -> SecretTensor:
-    """Return mantissa^power of mantissas in [1, 2], by Newton's step from a table's guess."""
     places = (mantissa - 1.0).rescale(_GUESS_BITS).times_power_of_two(_GUESS_BITS)
     count = 1 << _GUESS_BITS
     guesses = (1 + np.arange(count + 1) / count) ** power
     guess = table(places, guesses, _MANTISSA_BITS)[0]
     other = (guess * guess).rescale(_MANTISSA_BITS) if squared else guess
     product = (mantissa * other).rescale(_MANTISSA_BITS)
-    return (guess * correction(product)).rescale(_MANTISSA_BITS).with_bound(1.0)
+    better = (guess * correction(product)).rescale(_MANTISSA_BITS).with_bound(1.0)
+    return (better * scale).rescale(scale.fraction_bits + _RESULT_BITS)
 
 
 def _normalised(
