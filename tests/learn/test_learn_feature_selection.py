@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -170,18 +171,17 @@ def test_the_set_is_revealed_only_where_it_is_listed() -> None:
     rule = SelectionRule("variance", TOP, BOUND)
     plan, sums, prepared = given.plan(rule, iterations=3), given.sums(rule), given.prepared
     listed = {name: TOLD[name] for name in ("bounds", "auc")}
+
+    def program(told: Any, protocol: Any, me: str) -> Any:
+        mine = {name: prepared[name] for name in prepared if name == me}
+        own = {name: sums[name] for name in mine}
+        return train(protocol, plan, given.sizes, mine, told, sums=own)
+
     for others, asked in (({}, ["p0"]), ({"selected_features": ["p0"]}, ["p1"])):
         ledger = DisclosureLedger({**listed, **others})
         ledger.fix_shapes(revealed_shapes(plan, list(ledger.allowed)))
-
-        def program(
-            protocol: Any, me: str, told: Any = {**listed, "selected_features": asked}
-        ) -> Any:
-            mine = {name: prepared[name] for name in prepared if name == me}
-            own = {name: sums[name] for name in mine}
-            return train(protocol, plan, given.sizes, mine, told, sums=own)
-
-        out = run_parties(program, ledger=ledger, fail=True)
+        told = {**listed, "selected_features": asked}
+        out = run_parties(partial(program, told), ledger=ledger, fail=True)
         assert isinstance(out.first_error(), DisclosureError)
         assert set(out.errors) == {"p0", "p1", "dealer"}
 
