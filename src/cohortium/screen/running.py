@@ -28,6 +28,7 @@ _PHASES = {
     "agree": "agreeing on features",
     "filter": "filtering features",
     "share": "sharing masked data",
+    "select features": "selecting features",
     "iterations": "training",
     "train": "training",
     "check": "checking the stated bounds",
