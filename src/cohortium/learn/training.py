@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cohortium.learn.adjusting import project
+from cohortium.learn.checkpoints import Checkpoints, kept_kernel
 from cohortium.learn.dual import (
     AdjustedCohort,
     Cohort,
@@ -45,6 +46,7 @@ def train(
     *,
     choose: str | None = None,
     minimum_count: int | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return what is revealed to this party, by name.
 
@@ -54,26 +56,31 @@ def train(
     ``choose`` × 1, the model of the λ with the best held-out value of that metric, which itself
     stays secret), and with folds any metric's name (one value for each λ) and "calibration" (2 × 10
     × λ's: held-out negatives and positives by tenths of the predicted probability, all folds
-    together; counts below ``minimum_count`` suppressed). The protocol's parties all call this with
-    the same arguments, ``owned`` apart. Raises BoundError at those who are told
-    of a statement that did not hold, before anything else is revealed.
+    together; counts below ``minimum_count`` suppressed). ``checkpoints`` keep the state now and
+    then, until something is revealed beside "bounds", and are gone on from. The protocol's parties
+    all call this with the same arguments, ``owned`` and what is kept apart. Raises BoundError at
+    those who are told of a statement that did not hold, before anything else is revealed.
     """
     enter = watcher.phase if watcher is not None else lambda _name: None
     enter("share")
     bound, pooled = plan.parameters.value_bound, None
     if bound is None:
         rows = share_cohorts(protocol, plan, sizes, owned)
-        enter("Gram matrix")
-        kernel = gram_matrix(rows.blocks, plan)
     else:
         pooled = pooled_rows(protocol, plan, sizes, owned, bound)
         rows = SharedRows((), pooled.labels, None)
-        enter("Gram matrix")
-        kernel = pooled_gram(pooled, plan)
-    weights = sample_weights(rows.labels, rows.weights, plan)
-    if weights is not None:
-        kernel = weighted_kernel(kernel, weights, plan)
-    kernel = kernel.prepare()
+    enter("Gram matrix")
+    if checkpoints is not None and checkpoints.done is not None:
+        weights = sample_weights(rows.labels, rows.weights, plan)
+        kernel = kept_kernel(checkpoints, plan)
+    else:
+        kernel = gram_matrix(rows.blocks, plan) if pooled is None else pooled_gram(pooled, plan)
+        weights = sample_weights(rows.labels, rows.weights, plan)
+        if weights is not None:
+            kernel = weighted_kernel(kernel, weights, plan)
+        if checkpoints is not None:
+            checkpoints.keep(0, [kernel])
+    prepare([kernel] if weights is None else [kernel, weights])
     projection = None
     if plan.adjustment is not None:
         enter("covariates")
@@ -82,7 +89,7 @@ def train(
         )
     enter("iterations")
     on_iteration = watcher.iteration if watcher is not None else None
-    fit = fit_dual(kernel, rows.labels, weights, plan, on_iteration, projection)
+    fit = fit_dual(kernel, rows.labels, weights, plan, on_iteration, projection, checkpoints)
     statements = _statements(kernel, rows, fit, plan)
     received: dict[str, NDArray[np.float64] | None] = {}
     metrics: dict[str, SecretTensor] = {}
@@ -100,11 +107,15 @@ def train(
     enter("check")
     received[BOUNDS] = check(statements, disclosures[BOUNDS], REMEDIES)
     enter("reveal")
+    if MODEL in disclosures and result is None:
+        result = model_weights(rows.blocks, dual, intercept, weights, plan)
+    if checkpoints is not None:
+        # At the last moment: a large model's weights take as long as its Gram matrix. All have done
+        # so when a share of the first reveal leaves, as transcripts are compared before.
+        checkpoints.end()
     for name in names:
         received[name] = metrics[name].reveal(name, disclosures[name])
-    if MODEL in disclosures:
-        if result is None:
-            result = model_weights(rows.blocks, dual, intercept, weights, plan)
+    if result is not None:
         received[MODEL] = result.reveal(MODEL, disclosures[MODEL])
     return {name: values for name, values in received.items() if values is not None}
 

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from cohortium.data import Cohort, scaled, with_features
 from cohortium.errors import (
+    BoundError,
     CertificateError,
     CohortiumError,
     IdentityFileError,
     ParameterError,
     StudyError,
 )
-from cohortium.learn import AdjustedCohort, revealed_shapes
+from cohortium.learn import AdjustedCohort, PrimalPlan, revealed_shapes
 from cohortium.learn import Cohort as TrainingRows
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
@@ -37,6 +38,7 @@ from cohortium.ring import Engine, NumpyEngine, TensorFlowEngine
 from cohortium.run.adjusting import training_rows
 from cohortium.run.agreeing import Agreed, agree
 from cohortium.run.audit import AuditLog
+from cohortium.run.checkpoints import CheckpointStore, open_store
 from cohortium.run.clocks import check_clocks
 from cohortium.run.consent import check_own, collect
 from cohortium.run.planning import Plan, make_plan, run_training
@@ -68,6 +70,8 @@ class PartySetup:
     engine: str = "numpy"
     policy: SitePolicy | None = None
     register: RunRegister | None = None
+    # What an earlier run kept is discarded.
+    fresh: bool = False
     # Of a simulation: its certificates are made for the run, and its directory may be used again.
     simulated: bool = False
     listen_socket: socket.socket | None = None
@@ -123,11 +127,28 @@ def _run(
     certificates = {peer.name: peer.certificate_pem for peer in peers}
     timeline = Timeline(tell, study.model.iterations)
     timeline.phase("prepare")
-    cohort, naming, folds = prepare_site(study, setup.name, setup.cohort, tell)
+    kept = None
+    if not setup.simulated:
+        kept = open_store(
+            setup.output,
+            setup.identity,
+            setup.study,
+            setup.name,
+            runs,
+            setup.engine,
+            tell,
+            fresh=setup.fresh,
+        )
+    fold_seed = None if kept is None else kept.fold_seed
+    cohort, naming, folds = prepare_site(study, setup.name, setup.cohort, tell, fold_seed)
+    if kept is not None:
+        kept.check_log(log)
+        kept.check_rows(setup.cohort, cohort)
     if setup.cohort is not None and setup.policy is not None:
         setup.policy.check_data(study, setup.cohort)
-        if setup.register is not None:
-            setup.policy.check_runs(setup.cohort, setup.register)
+    counted = kept is None or not kept.begun
+    if counted:
+        _check_runs(setup)
     timeline.phase("connect")
     mesh = connect(
         setup.identity,
@@ -168,16 +189,38 @@ def _run(
             tell({"event": "note", "text": line, "public": True})
         log.add("agreed", samples=agreed.sizes, features=agreed.feature_count)
         log.add("to be revealed", list=[entry.facts() for entry in ledger.entries])
+        if kept is not None:
+            kept = _agree_to_go_on(kept, mesh, study, plan, agreed, log, tell)
+        going_on = kept is not None and kept.done is not None
+        if not (going_on or counted):
+            _check_runs(setup)
         log.checkpoint("before sharing", mesh, setup.identity, certificates)
-        if setup.cohort is not None and setup.register is not None:
+        # A run that goes on uses the rows for the same.
+        if setup.cohort is not None and setup.register is not None and not going_on:
             setup.register.add(setup.cohort, setup.study.digest)
+        ledger.on_authorised = lambda entry: log.add(
+            "authorised", what=entry.what, to=list(entry.to), shape=list(entry.shape or ())
+        )
         roles = Roles(study.with_role("compute"), *study.with_role("deal"))
         protocol = start(mesh, roles, ledger, engine)
         timeline.counters = protocol.counters
-        received = _train(setup, protocol, engine, plan, agreed, cohort, ledger, timeline, tell)
+        if kept is not None:
+            kept.start(protocol)
+        try:
+            received = _train(
+                setup, protocol, engine, plan, agreed, cohort, ledger, timeline, tell, kept
+            )
+        except CohortiumError as error:
+            if kept is not None:
+                kept.stopped(in_vain=isinstance(error, BoundError))
+            raise
         for name, values in received.items():
             ledger.note_received(name, values)
         timeline.finish()
+        told = bool(received) or setup.name in roles.computing
+        if not told:
+            # Who holds no share is here long before the others: its run is not finished yet.
+            _part(mesh, roles.computing, study.study.deadline)
         # Before the goodbye: who is lost from here on takes nobody's results along.
         paths = write_results(
             setup.output,
@@ -196,11 +239,42 @@ def _run(
         )
         log.add("revealed", list=[entry.facts() for entry in ledger.revealed])
         log.add("written", files=file_digests(setup.output, paths))
-        _part(mesh, roles.computing, study.study.deadline)
+        if told:
+            _part(mesh, roles.computing, study.study.deadline)
+        if kept is not None:
+            kept.remove()
         log.checkpoint("finished", mesh, setup.identity, certificates)
         mesh.close(deadline=study.study.deadline)
     tell({"event": "done", "models": [str(path) for path in paths]})
     return paths
+
+
+def _agree_to_go_on(
+    kept: CheckpointStore,
+    mesh: Mesh,
+    study: Study,
+    plan: Plan,
+    agreed: Agreed,
+    log: AuditLog,
+    tell: Callable[[Event], None],
+) -> CheckpointStore | None:
+    """Agree where the run starts, and say so; None where this form's state is not kept."""
+    if isinstance(plan, PrimalPlan):
+        text = "The state of a training in the primal is not kept: a crash ends it."
+        tell({"event": "note", "text": text, "public": True})
+        return None
+    kept.agree(mesh, agreed, study.with_role("compute"), study.with_role("data"))
+    if kept.done is not None:
+        text = f"Goes on after iteration {kept.done}, where an earlier run stopped."
+        tell({"event": "note", "text": text, "public": True})
+        log.add("goes on", iterations=kept.done, run=kept.run)
+    return kept
+
+
+def _check_runs(setup: PartySetup) -> None:
+    """Raise PolicyError where this site's rows were in as many runs as it allows."""
+    if setup.cohort is not None and setup.policy is not None and setup.register is not None:
+        setup.policy.check_runs(setup.cohort, setup.register)
 
 
 def _part(mesh: Mesh, computing: tuple[str, ...], deadline: float) -> None:
@@ -278,6 +352,7 @@ def _train(
     ledger: DisclosureLedger,
     timeline: Timeline,
     tell: Callable[[Event], None],
+    kept: CheckpointStore | None,
 ) -> dict[str, NDArray[np.float64]]:
     study, aligned = setup.study.study, None
     if cohort is not None and agreed.features is not None:
@@ -299,6 +374,8 @@ def _train(
         values = prepare_by_all(study, aligned, received, tell)
         owned[setup.name] = training_rows(values, aligned.labels, aligned.weights, covariates)
     results: dict[str, NDArray[np.float64]] = engine.run(
-        lambda: run_training(protocol, study, plan, agreed.sizes, owned, ledger.allowed, watcher)
+        lambda: run_training(
+            protocol, study, plan, agreed.sizes, owned, ledger.allowed, watcher, kept
+        )
     )
     return received | results

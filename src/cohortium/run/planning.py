@@ -23,6 +23,7 @@ from cohortium.learn import (
     train,
     train_primal,
 )
+from cohortium.learn.checkpoints import Checkpoints
 from cohortium.learn.form import as_primal, cheaper, dual_cost, largest_weight, primal_cost
 from cohortium.mpc import Protocol
 from cohortium.run.adjusting import adjustment_of
@@ -109,11 +110,13 @@ def run_training(
     owned: Mapping[str, Cohort | AdjustedCohort],
     disclosures: Mapping[str, Sequence[str]],
     watcher: Watcher | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return what the training reveals to this party, by name.
 
     ``owned`` has weights where the study's samples have; such a study is trained in the dual. What
-    the sites prepare together is revealed before it (``together.run_preparation``).
+    the sites prepare together is revealed before it (``together.run_preparation``). ``checkpoints``
+    are of a training in the dual.
     """
     disclosures = {name: to for name, to in disclosures.items() if name != FEATURE_STATISTICS}
     if isinstance(plan, PrimalPlan):
@@ -128,4 +131,5 @@ def run_training(
         watcher,
         choose=study.validation.choose if study.validation is not None else None,
         minimum_count=study.minimum_counts.get("calibration"),
+        checkpoints=checkpoints,
     )

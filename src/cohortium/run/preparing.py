@@ -68,9 +68,15 @@ class Site(NamedTuple):
 
 
 def prepare_site(
-    study: Study, name: str, cohort: Cohort | None, tell: Callable[[Event], None]
+    study: Study,
+    name: str,
+    cohort: Cohort | None,
+    tell: Callable[[Event], None],
+    fold_seed: int | None = None,
 ) -> Site:
     """Return party ``name``'s prepared cohort, and what all are told of it.
+
+    ``fold_seed`` makes the same folds of the same samples as once before.
 
     All errors about its data come before it connects: their texts may quote the data, so they must
     not reach the other parties. StudyError where data and the party's roles do not fit, LabelError
@@ -104,7 +110,8 @@ def prepare_site(
     for line in (*prepared.notes, *naming.lines(), *done):
         tell({"event": "note", "text": line})
     if study.validation is not None:
-        prepared, folds = by_fold(prepared, study.validation.folds)
+        random = None if fold_seed is None else np.random.default_rng(fold_seed)
+        prepared, folds = by_fold(prepared, study.validation.folds, random)
         return Site(prepared, naming, folds)
     return Site(prepared, naming)
 

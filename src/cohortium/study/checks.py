@@ -19,6 +19,8 @@ _COUNTS = ("calibration",)
 _LARGEST_SECRETLY_POOLED = 1024.0
 # What is revealed without a cross-validation.
 _UNVALIDATED = ("model", "feature_statistics")
+# What is revealed before the training begins.
+_BEFORE_TRAINING = ("feature_statistics",)
 # And that which is of labels that are numbers.
 _OF_NUMBERS = ("r2", "mse")
 
@@ -34,6 +36,7 @@ def check_study(study: Study, source: str, text: str) -> None:
     _check_model(study, complaints)
     _check_kind(study, complaints)
     _check_validation(study, complaints)
+    _check_checkpoints(study, complaints)
 
 
 def _check_parties(study: Study, complaints: Complaints) -> None:
@@ -309,6 +312,26 @@ def _check_kind(study: Study, complaints: Complaints) -> None:
             "label, weight, group and covariates can not be one column.",
             remedy="Name a column for each.",
         )
+
+
+def _check_checkpoints(study: Study, complaints: Complaints) -> None:
+    """Refuse to keep the state of a run that could not be gone on with."""
+    if study.study.checkpoint_every is None:
+        return
+    model, places = study.model, [reveal.what for reveal in study.reveal]
+    if model.form == "primal" or model.batch or model.learning_rate or model.momentum:
+        why, remedy = "the state of a training in the primal is not kept", "Train in the dual"
+    elif any(what in _BEFORE_TRAINING for what in places):
+        what = next(what for what in places if what in _BEFORE_TRAINING)
+        why = f"{what!r} are revealed before the training, and would be once more"
+        remedy = f"Take the [[reveal]] of {what!r} out"
+    else:
+        return
+    raise complaints.about(
+        ("study", "checkpoint_every"),
+        f"study.checkpoint_every is given, but {why}.",
+        remedy=f"{remedy}, or leave checkpoint_every out.",
+    )
 
 
 def _check_validation(study: Study, complaints: Complaints) -> None:
