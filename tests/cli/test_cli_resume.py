@@ -75,7 +75,7 @@ def test_a_run_goes_on_whoever_was_killed(terminal: Terminal) -> None:
         assert f"{max(states(group, 'north'))} iterations are kept here" in ended["north"].out
         assert states(group, "west") == states(group, "uni") == []
         for name in PARTIES:
-            assert kept(group, name).stat().st_mode & 0o777 == 0o400
+            assert kept(group, name).stat().st_mode & 0o777 == 0o700
             assert {path.stat().st_mode & 0o777 for path in kept(group, name).iterdir()} == {0o600}
     ended = end_all(group.join_all())
     assert [it.code for it in ended.values()] == [0] * 4, ended
@@ -164,7 +164,7 @@ def test_who_lost_what_it_kept_is_named_and_all_may_start_anew(stopped: Consorti
     for name, ended in end_all(stopped.join_all()).items():
         code, exit_code = ("COH-501", 7) if ended.code == 7 else ("COH-407", 6)
         says = f"south kept nothing of the run that north would go on with, after {done} iterations"
-        check_error(ended, code, exit_code, says, "--fresh" if code == "COH-501" else "at south")
+        check_error(ended, code, exit_code, says, *["--fresh"] * (code == "COH-501"))
         assert states(stopped, name) == (states(stopped, "north") if name == "north" else [])
     fresh = {
         name: stopped.terminal.start(*stopped.command(name, "--fresh")) for name in stopped.parties

@@ -287,7 +287,7 @@ class CheckpointStore:
         self._writes = False
         self._note(
             f"The run's state can not be kept here ({error.strerror}). The run goes on; after a "
-            "crash of any party it would start from what was kept before."
+            "crash all would go on from what was kept before, or start anew."
         )
 
     def _note(self, text: str) -> None:
