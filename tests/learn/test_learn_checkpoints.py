@@ -40,12 +40,12 @@ class InMemory:
         if done == self.stop_at:
             raise Stop
 
-    def kept(self, done: int, facts: Any) -> list[SecretTensor]:
-        values = self._protocol.take_up(
+    def kept(self, protocol: Any, done: int, facts: Any) -> list[SecretTensor]:
+        values = protocol.take_up(
             self.parts[done], [each.shape for each in facts], [each.fraction_bits for each in facts]
         )
         return [
-            SecretTensor(self._protocol, value, each.shape, each.fraction_bits, each.bound)
+            SecretTensor(protocol, value, each.shape, each.fraction_bits, each.bound)
             for value, each in zip(values, facts, strict=True)
         ]
 

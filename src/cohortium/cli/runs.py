@@ -170,7 +170,7 @@ def discard(
     ],
 ) -> None:
     """Remove what a run that stopped has kept at this party, to go on after a crash."""
-    from cohortium.run.checkpoints import discard as discard_kept
+    from cohortium.run.resuming import discard as discard_kept
 
     done = "Removed what was kept" if discard_kept(run) else "Nothing was kept"
     say(new_console(), f"{done} in {run}")

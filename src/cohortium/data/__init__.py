@@ -14,6 +14,7 @@ from cohortium.data.alignment import (
 )
 from cohortium.data.checking import DataCheck, builds_in_words, check_cohort
 from cohortium.data.cohort import Cohort, concatenate
+from cohortium.data.counts import FeatureCounts, count_features
 from cohortium.data.covariates import Covariate, scale, scaled
 from cohortium.data.folds import assignment_of, by_fold, fold_assignment, group_folds
 from cohortium.data.idash import read_idash
@@ -33,6 +34,7 @@ __all__ = [
     "Cohort",
     "Covariate",
     "DataCheck",
+    "FeatureCounts",
     "Fitted",
     "NamingReport",
     "PooledStatistics",
@@ -47,6 +49,7 @@ __all__ = [
     "common_features",
     "common_names",
     "concatenate",
+    "count_features",
     "features_digest",
     "fit",
     "fold_assignment",

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from cohortium.learn.dual_plan import CHECK_EVERY, DualPlan
+from cohortium.mpc import Protocol as SecureProtocol
 from cohortium.mpc import SecretTensor
 from cohortium.mpc.protocol import Shape
 
@@ -37,17 +38,20 @@ class Checkpoints(Protocol):
     def keep(self, done: int, tensors: Sequence[SecretTensor]) -> None:
         """Keep what is new of the state after so many iterations; local."""
 
-    def kept(self, done: int, facts: Sequence[Facts]) -> list[SecretTensor]:
+    def kept(
+        self, protocol: SecureProtocol, done: int, facts: Sequence[Facts]
+    ) -> list[SecretTensor]:
         """Return what was kept after so many iterations; local."""
 
     def end(self) -> None:
         """Remove all that is kept: from here on values are revealed, and each only once."""
 
 
-def kept_kernel(checkpoints: Checkpoints, plan: DualPlan) -> SecretTensor:
+def kept_kernel(checkpoints: Checkpoints, protocol: SecureProtocol, plan: DualPlan) -> SecretTensor:
     """Return the Gram matrix, sample weights in it, that was kept; local."""
     shape = (plan.samples, plan.samples)
-    (kernel,) = checkpoints.kept(0, [Facts(shape, plan.gram_bits, plan.kernel_bound)])
+    facts = Facts(shape, plan.gram_bits, plan.kernel_bound)
+    (kernel,) = checkpoints.kept(protocol, 0, [facts])
     return kernel
 
 
@@ -69,7 +73,7 @@ def keep_iterations(
 
 
 def kept_iterations(
-    checkpoints: Checkpoints, plan: DualPlan
+    checkpoints: Checkpoints, protocol: SecureProtocol, plan: DualPlan
 ) -> tuple[list[SecretTensor], list[SecretTensor]]:
     """Return the residuals and the logits to be checked of all iterations that are done; local."""
     shape, loss = (plan.samples, plan.columns), plan.loss
@@ -80,7 +84,7 @@ def kept_iterations(
     every = checkpoints.every
     for done in range(every, (checkpoints.done or 0) + 1, every):
         facts = [residual] * every + [logits] * len(_checked(done - every, done))
-        tensors = checkpoints.kept(done, facts)
+        tensors = checkpoints.kept(protocol, done, facts)
         residuals += tensors[:every]
         earlier += tensors[every:]
     return residuals, earlier

@@ -138,7 +138,7 @@ def fit_dual(
     residuals: list[SecretTensor] = []
     earlier: list[SecretTensor] = []
     if checkpoints is not None:
-        residuals, earlier = kept_iterations(checkpoints, plan)
+        residuals, earlier = kept_iterations(checkpoints, kernel.protocol, plan)
     for residual in residuals or [_without_held_out(-wide + loss.at_zero, plan)]:
         past.add(residual)
     for t in range(len(past.residuals), plan.iterations):

@@ -72,7 +72,7 @@ def train(
     enter("Gram matrix")
     if checkpoints is not None and checkpoints.done is not None:
         weights = sample_weights(rows.labels, rows.weights, plan)
-        kernel = kept_kernel(checkpoints, plan)
+        kernel = kept_kernel(checkpoints, protocol, plan)
     else:
         kernel = gram_matrix(rows.blocks, plan) if pooled is None else pooled_gram(pooled, plan)
         weights = sample_weights(rows.labels, rows.weights, plan)

@@ -14,36 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cohortium.data import Cohort, scaled, with_features
-from cohortium.errors import (
-    BoundError,
-    CertificateError,
-    CohortiumError,
-    IdentityFileError,
-    ParameterError,
-    StudyError,
-)
-from cohortium.learn import AdjustedCohort, PrimalPlan, revealed_shapes
+from cohortium.errors import BoundError, CohortiumError, ParameterError
+from cohortium.learn import KEPT_FEATURES, AdjustedCohort
 from cohortium.learn import Cohort as TrainingRows
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
-from cohortium.net import (
-    Identity,
-    Mesh,
-    Peer,
-    check_identity_certificate,
-    connect,
-    fingerprint,
-)
+from cohortium.net import Identity, Mesh, Peer, connect
 from cohortium.ring import Engine, NumpyEngine, TensorFlowEngine
 from cohortium.run.adjusting import training_rows
 from cohortium.run.agreeing import Agreed, agree
 from cohortium.run.audit import AuditLog
-from cohortium.run.checkpoints import CheckpointStore, open_store
+from cohortium.run.checkpoints import CheckpointStore
 from cohortium.run.clocks import check_clocks
 from cohortium.run.consent import check_own, collect
-from cohortium.run.planning import Plan, make_plan, run_training
+from cohortium.run.filtering import filter_plan, filter_together
+from cohortium.run.peers import check_identity, study_peers
+from cohortium.run.planning import Plan, fix_shapes, make_plan, run_training
 from cohortium.run.preparing import prepare_site
 from cohortium.run.results import Results, file_digests, make_output, write_agreement, write_results
+from cohortium.run.resuming import agree_to_go_on, open_store, rows_digest
 from cohortium.run.software import software
 from cohortium.run.timeline import Event, Timeline
 from cohortium.run.together import prepare_by_all, prepare_together
@@ -70,7 +59,7 @@ class PartySetup:
     engine: str = "numpy"
     policy: SitePolicy | None = None
     register: RunRegister | None = None
-    # What an earlier run kept is discarded.
+    # What an earlier run kept here is discarded.
     fresh: bool = False
     # Of a simulation: its certificates are made for the run, and its directory may be used again.
     simulated: bool = False
@@ -127,27 +116,28 @@ def _run(
     certificates = {peer.name: peer.certificate_pem for peer in peers}
     timeline = Timeline(tell, study.model.iterations)
     timeline.phase("prepare")
-    kept = None
+    store = None
     if not setup.simulated:
-        kept = open_store(
-            setup.output,
-            setup.identity,
+        store = open_store(
             setup.study,
             setup.name,
+            setup.identity,
+            setup.output,
             runs,
             setup.engine,
             tell,
             fresh=setup.fresh,
         )
-    fold_seed = None if kept is None else kept.fold_seed
-    cohort, naming, folds = prepare_site(study, setup.name, setup.cohort, tell, fold_seed)
-    if kept is not None:
-        kept.check_log(log)
-        kept.check_rows(setup.cohort, cohort)
+    fold_seed = None if store is None else store.fold_seed
+    cohort, naming, folds, counts = prepare_site(study, setup.name, setup.cohort, tell, fold_seed)
+    if store is not None:
+        store.check_log(log)
+        store.check_rows(rows_digest(setup.cohort, cohort))
     if setup.cohort is not None and setup.policy is not None:
         setup.policy.check_data(study, setup.cohort)
-    counted = kept is None or not kept.begun
-    if counted:
+    # Of a run that goes on the rows were counted when it began.
+    counted = store is not None and store.begun is not None
+    if not counted:
         _check_runs(setup)
     timeline.phase("connect")
     mesh = connect(
@@ -168,34 +158,34 @@ def _run(
         check_clocks(mesh)
         signatures = collect(mesh, setup.study, signatures)
         write_agreement(setup.output, setup.study, signatures.values())
-        owners, receivers = study.with_role("data"), ledger.receivers("model")
+        owners = study.with_role("data")
+        named = {*ledger.receivers("model"), *ledger.receivers(KEPT_FEATURES)}
         agreed = agree(
             mesh,
             owners,
             cohort,
             mode=study.features.mode,
-            names_needed=not set(receivers) <= set(owners),
+            names_needed=not named <= set(owners),
             naming=naming,
             own_folds=folds,
             folds=study.validation.folds if study.validation is not None else None,
         )
         for line in agreed.lines():
             tell({"event": "note", "text": line, "public": True})
-        plan, form = make_plan(study, agreed.sizes, agreed.feature_count, agreed.folds)
-        tell({"event": "note", "text": f"Form of the training: {form}.", "public": True})
-        choose = study.validation.choose if study.validation is not None else None
-        ledger.fix_shapes(revealed_shapes(plan, list(ledger.allowed), choose=choose))
-        for line in ledger.lines():
-            tell({"event": "note", "text": line, "public": True})
         log.add("agreed", samples=agreed.sizes, features=agreed.feature_count)
-        log.add("to be revealed", list=[entry.facts() for entry in ledger.entries])
-        if kept is not None:
-            kept = _agree_to_go_on(kept, mesh, study, plan, agreed, log, tell)
-        going_on = kept is not None and kept.done is not None
-        if not (going_on or counted):
+        filtering = filter_plan(study, sum(agreed.sizes.values()), agreed.feature_count)
+        if filtering is None:
+            plan, form = _planned(study, agreed, ledger, log, tell)
+            if store is not None:
+                store = agree_to_go_on(store, mesh, study, plan, agreed, log, tell)
+        else:
+            # Nothing else is allowed yet: its shapes follow from how many features are kept.
+            ledger.fix_shapes({KEPT_FEATURES: (agreed.feature_count,)})
+            _tell_reveals(ledger, log, tell)
+        going_on = store is not None and store.done is not None
+        if counted and not going_on:
             _check_runs(setup)
         log.checkpoint("before sharing", mesh, setup.identity, certificates)
-        # A run that goes on uses the rows for the same.
         if setup.cohort is not None and setup.register is not None and not going_on:
             setup.register.add(setup.cohort, setup.study.digest)
         ledger.on_authorised = lambda entry: log.add(
@@ -204,22 +194,30 @@ def _run(
         roles = Roles(study.with_role("compute"), *study.with_role("deal"))
         protocol = start(mesh, roles, ledger, engine)
         timeline.counters = protocol.counters
-        if kept is not None:
-            kept.start(protocol)
+        kept: dict[str, NDArray[np.float64]] = {}
+        if filtering is not None:
+            timeline.phase("filter")
+            agreed, kept = filter_together(
+                mesh, protocol, engine, filtering, agreed, counts, ledger.allowed
+            )
+            text = f"{agreed.feature_count:,} of {filtering.features:,} features pass the filter."
+            tell({"event": "note", "text": text, "public": True})
+            log.add("filtered", features=agreed.feature_count)
+            plan, form = _planned(study, agreed, ledger, log, tell)
         try:
-            received = _train(
-                setup, protocol, engine, plan, agreed, cohort, ledger, timeline, tell, kept
+            received = kept | _train(
+                setup, protocol, engine, plan, agreed, cohort, ledger, timeline, tell, store
             )
         except CohortiumError as error:
-            if kept is not None:
-                kept.stopped(in_vain=isinstance(error, BoundError))
+            if store is not None:
+                store.stopped(in_vain=isinstance(error, BoundError))
             raise
         for name, values in received.items():
             ledger.note_received(name, values)
         timeline.finish()
-        told = bool(received) or setup.name in roles.computing
-        if not told:
-            # Who holds no share is here long before the others: its run is not finished yet.
+        early = not received and setup.name not in roles.computing
+        if early:
+            # Who holds no share is here long before the others: the run is not finished yet.
             _part(mesh, roles.computing, study.study.deadline)
         # Before the goodbye: who is lost from here on takes nobody's results along.
         paths = write_results(
@@ -239,42 +237,42 @@ def _run(
         )
         log.add("revealed", list=[entry.facts() for entry in ledger.revealed])
         log.add("written", files=file_digests(setup.output, paths))
-        if told:
+        if not early:
             _part(mesh, roles.computing, study.study.deadline)
-        if kept is not None:
-            kept.remove()
+        if store is not None:
+            store.remove()
         log.checkpoint("finished", mesh, setup.identity, certificates)
         mesh.close(deadline=study.study.deadline)
     tell({"event": "done", "models": [str(path) for path in paths]})
     return paths
 
 
-def _agree_to_go_on(
-    kept: CheckpointStore,
-    mesh: Mesh,
-    study: Study,
-    plan: Plan,
-    agreed: Agreed,
-    log: AuditLog,
-    tell: Callable[[Event], None],
-) -> CheckpointStore | None:
-    """Agree where the run starts, and say so; None where this form's state is not kept."""
-    if isinstance(plan, PrimalPlan):
-        text = "The state of a training in the primal is not kept: a crash ends it."
-        tell({"event": "note", "text": text, "public": True})
-        return None
-    kept.agree(mesh, agreed, study.with_role("compute"), study.with_role("data"))
-    if kept.done is not None:
-        text = f"Goes on after iteration {kept.done}, where an earlier run stopped."
-        tell({"event": "note", "text": text, "public": True})
-        log.add("goes on", iterations=kept.done, run=kept.run)
-    return kept
-
-
 def _check_runs(setup: PartySetup) -> None:
     """Raise PolicyError where this site's rows were in as many runs as it allows."""
     if setup.cohort is not None and setup.policy is not None and setup.register is not None:
         setup.policy.check_runs(setup.cohort, setup.register)
+
+
+def _planned(
+    study: Study,
+    agreed: Agreed,
+    ledger: DisclosureLedger,
+    log: AuditLog,
+    tell: Callable[[Event], None],
+) -> tuple[Plan, str]:
+    """Return the plan of the training and its form; from here on its reveals are allowed."""
+    plan, form = make_plan(study, agreed.sizes, agreed.feature_count, agreed.folds)
+    tell({"event": "note", "text": f"Form of the training: {form}.", "public": True})
+    fix_shapes(ledger, study, plan)
+    _tell_reveals(ledger, log, tell)
+    return plan, form
+
+
+def _tell_reveals(ledger: DisclosureLedger, log: AuditLog, tell: Callable[[Event], None]) -> None:
+    for entry in ledger.entries:
+        if entry.time is None:
+            tell({"event": "note", "text": entry.line(), "public": True})
+    log.add("to be revealed", list=[entry.facts() for entry in ledger.entries])
 
 
 def _part(mesh: Mesh, computing: tuple[str, ...], deadline: float) -> None:
@@ -291,35 +289,6 @@ def _part(mesh: Mesh, computing: tuple[str, ...], deadline: float) -> None:
     )
 
 
-def study_peers(study: Study) -> list[Peer]:
-    """Return the parties as links need them; StudyError where address or certificate lack."""
-    peers = []
-    for party in study.party:
-        if party.address is None or party.certificate is None:
-            raise StudyError(
-                f"The study gives no address or no certificate for {party.name!r}.",
-                remedy="Every [[party]] needs both; `cohortium identity show` prints the "
-                "certificate.",
-            )
-        host, _, port = party.address.rpartition(":")
-        try:
-            check_identity_certificate(party.certificate)
-        except IdentityFileError as error:
-            raise StudyError(
-                f"The certificate of {party.name!r} in the study can not be used. {error.what}",
-                remedy=error.remedy,
-            ) from error
-        real = fingerprint(party.certificate)
-        if party.fingerprint is not None and party.fingerprint.upper() != real:
-            raise StudyError(
-                f"The fingerprint of {party.name!r} in the study is not that of the certificate "
-                f"beside it ({real}).",
-                remedy="Ask that site to read out its fingerprint, and correct the study file.",
-            )
-        peers.append(Peer(party.name, host.strip("[]"), int(port), party.certificate))
-    return peers
-
-
 def make_engine(name: str) -> Engine:
     """Return the engine of that name, "numpy" or "tensorflow"."""
     if name == "numpy":
@@ -327,19 +296,6 @@ def make_engine(name: str) -> Engine:
     if name == "tensorflow":
         return TensorFlowEngine()
     raise ParameterError(f"There is no engine {name!r}.", remedy="Choose 'numpy' or 'tensorflow'.")
-
-
-def check_identity(study: Study, name: str, identity: Identity) -> None:
-    """Raise CertificateError unless the study lists this identity's certificate for the party."""
-    listed = study.named(name).certificate
-    if listed is None or fingerprint(listed) != identity.fingerprint:
-        raise CertificateError(
-            f"The study lists {'no' if listed is None else 'another'} certificate for {name!r}; "
-            f"this site's has SHA-256 {identity.fingerprint}.",
-            remedy="Use the identity that was sent to the others, or put the new certificate into "
-            "the study file at every site.",
-            party=name,
-        )
 
 
 def _train(
@@ -352,7 +308,7 @@ def _train(
     ledger: DisclosureLedger,
     timeline: Timeline,
     tell: Callable[[Event], None],
-    kept: CheckpointStore | None,
+    store: CheckpointStore | None,
 ) -> dict[str, NDArray[np.float64]]:
     study, aligned = setup.study.study, None
     if cohort is not None and agreed.features is not None:
@@ -375,7 +331,7 @@ def _train(
         owned[setup.name] = training_rows(values, aligned.labels, aligned.weights, covariates)
     results: dict[str, NDArray[np.float64]] = engine.run(
         lambda: run_training(
-            protocol, study, plan, agreed.sizes, owned, ledger.allowed, watcher, kept
+            protocol, study, plan, agreed.sizes, owned, ledger.allowed, watcher, store
         )
     )
     return received | results

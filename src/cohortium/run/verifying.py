@@ -30,6 +30,7 @@ _OTHER_KINDS = frozenset(
         "connected",
         "phase",
         "to be revealed",
+        "filtered",
         "checkpoint",
         "goes on",
         "authorised",
