@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from learn_trainings import made_up
 from mpc_parties import DEALER, names_of, run_parties
 
 from cohortium.learn import Adjustment, DualParameters, plan_dual, train
-from cohortium.mpc import SecretTensor
+from cohortium.mpc import Ledger, SecretTensor
 from cohortium.mpc.clear import EXACT, ClearProtocol
 from cohortium.mpc.protocol import Kept
 
@@ -84,6 +85,7 @@ def run(
     before: dict[str, InMemory],
     done: int | None = None,
     stop_at: int | None = None,
+    ledger: Ledger | None = None,
 ) -> Any:
     plan, owned, sizes = case(name)
     metric = "mse" if name == "linear" else "log_loss"
@@ -98,7 +100,7 @@ def run(
         stores["clear"] = InMemory(clear := ClearProtocol(exact=EXACT), before.get("clear"), done)
         stores["clear"].stop_at = stop_at
         return train(clear, plan, sizes, owned, told, checkpoints=stores["clear"])
-    return run_parties(program, computing, deadline=60.0)
+    return run_parties(program, computing, deadline=60.0, ledger=ledger)
 
 
 CASES = ("plain", "weights", "covariates", "secretly pooled", "linear")
@@ -149,3 +151,17 @@ def test_the_plan_bounds_what_is_kept(name):
     assert stores["clear"].bounds[0][0] <= plan.kernel_bound * (1 + 1e-12)
     assert max(stores["clear"].bounds[20][:EVERY]) <= plan.loss.residual_bound
     assert max(stores["clear"].bounds[20][EVERY:]) <= plan.loss.bound
+
+
+def test_what_is_kept_ends_after_the_bounds_and_before_anything_else_is_revealed():
+    stores: dict[str, InMemory] = {}
+    seen: dict[str, list[tuple[str, int]]] = {}
+
+    class Watching(Ledger):
+        def authorise(self, name: str, receivers: Any, shape: Any) -> None:
+            me = threading.current_thread().name
+            seen.setdefault(me, []).append((name, stores[me].ended))
+
+    run("plain", 2, stores, {}, ledger=Watching())
+    for party in names_of(2):
+        assert seen[party] == [("bounds", 0), ("log_loss", 1), ("model", 1)]

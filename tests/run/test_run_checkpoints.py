@@ -195,6 +195,21 @@ def test_a_disk_that_is_full_from_the_start(parties: Parties) -> None:
     assert set(parties.session(0).values()) == {(None, None)}
 
 
+def test_nothing_is_left_at_a_reveal_or_where_a_bound_did_not_hold(parties: Parties) -> None:
+    parties.session(0, 20)
+    parties.store("north").end()
+    store = parties.store("south")
+    store.stopped(in_vain=False)
+    assert parties.notes["south"] == [
+        "20 iterations are kept here: when all parties join again, with the same commands, the run "
+        "goes on."
+    ]
+    store.stopped(in_vain=True)
+    for name in COMPUTING:
+        assert not (parties.folder / name / "checkpoint").exists()
+        assert parties.store(name).begun is None
+
+
 def test_who_changes_in_size_is_named(parties: Parties) -> None:
     parties.session(0)
     for changed, says in (
