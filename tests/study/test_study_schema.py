@@ -552,6 +552,7 @@ def test_site_indicators_need_sites() -> None:
             '[[reveal]]\nwhat = "feature_statistics"\nto = ["north", "south"]\n',
             "'feature_statistics' are revealed before the training",
         ),
+        ("[selection]\nby = 'variance'\ntop = 5", "", "which features a [selection] chose is not"),
     ],
 )
 def test_no_state_is_kept_that_could_not_be_gone_on_with(model: str, extra: str, told: str) -> None:

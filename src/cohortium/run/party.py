@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cohortium.data import Cohort, scaled, with_features
 from cohortium.errors import BoundError, CohortiumError, ParameterError
-from cohortium.learn import KEPT_FEATURES, AdjustedCohort
+from cohortium.learn import KEPT_FEATURES, SELECTED_FEATURES, AdjustedCohort
 from cohortium.learn import Cohort as TrainingRows
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
@@ -35,7 +35,7 @@ from cohortium.run.results import Results, file_digests, make_output, write_agre
 from cohortium.run.resuming import agree_to_go_on, open_store, rows_digest
 from cohortium.run.software import software
 from cohortium.run.timeline import Event, Timeline
-from cohortium.run.together import prepare_by_all, prepare_together
+from cohortium.run.together import prepare_by_all, prepare_together, sums_to_select_by
 from cohortium.study import (
     DisclosureLedger,
     RunRegister,
@@ -129,7 +129,9 @@ def _run(
             fresh=setup.fresh,
         )
     fold_seed = None if store is None else store.fold_seed
-    cohort, naming, folds, counts = prepare_site(study, setup.name, setup.cohort, tell, fold_seed)
+    cohort, naming, folds, counts, raw = prepare_site(
+        study, setup.name, setup.cohort, tell, fold_seed
+    )
     if store is not None:
         store.check_log(log)
         store.check_rows(rows_digest(setup.cohort, cohort))
@@ -159,7 +161,8 @@ def _run(
         signatures = collect(mesh, setup.study, signatures)
         write_agreement(setup.output, setup.study, signatures.values())
         owners = study.with_role("data")
-        named = {*ledger.receivers("model"), *ledger.receivers(KEPT_FEATURES)}
+        told = ("model", KEPT_FEATURES, SELECTED_FEATURES)
+        named = {name for what in told for name in ledger.receivers(what)}
         agreed = agree(
             mesh,
             owners,
@@ -206,7 +209,7 @@ def _run(
             plan, form = _planned(study, agreed, ledger, log, tell)
         try:
             received = kept | _train(
-                setup, protocol, engine, plan, agreed, cohort, ledger, timeline, tell, store
+                setup, protocol, engine, plan, agreed, cohort, raw, ledger, timeline, tell, store
             )
         except CohortiumError as error:
             if store is not None:
@@ -305,6 +308,7 @@ def _train(
     plan: Plan,
     agreed: Agreed,
     cohort: Cohort | None,
+    raw: Cohort | None,
     ledger: DisclosureLedger,
     timeline: Timeline,
     tell: Callable[[Event], None],
@@ -329,9 +333,10 @@ def _train(
             covariates = scaled(covariates, study.covariates)
         values = prepare_by_all(study, aligned, received, tell)
         owned[setup.name] = training_rows(values, aligned.labels, aligned.weights, covariates)
+    sums = sums_to_select_by(study, agreed, setup.name, raw, received)
     results: dict[str, NDArray[np.float64]] = engine.run(
         lambda: run_training(
-            protocol, study, plan, agreed.sizes, owned, ledger.allowed, watcher, store
+            protocol, study, plan, agreed.sizes, owned, ledger.allowed, watcher, sums, store
         )
     )
     return received | results

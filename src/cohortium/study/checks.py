@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from cohortium.study.checkpoint_checks import check_checkpoints
 from cohortium.study.complaints import Complaints
 from cohortium.study.covariate_checks import check_covariates
 from cohortium.study.filter_checks import check_filter
+from cohortium.study.selection_checks import check_selection
 
 if TYPE_CHECKING:
     from cohortium.study.schema import Study
@@ -19,9 +21,7 @@ _COUNTS = ("calibration",)
 # Of larger raw values the model's weights would be too small for their unit.
 _LARGEST_SECRETLY_POOLED = 1024.0
 # What is revealed without a cross-validation.
-_UNVALIDATED = ("model", "feature_statistics", "kept_features")
-# What is revealed before the training begins.
-_BEFORE_TRAINING = ("feature_statistics", "kept_features")
+_UNVALIDATED = ("model", "feature_statistics", "kept_features", "selected_features")
 # And that which is of labels that are numbers.
 _OF_NUMBERS = ("r2", "mse")
 
@@ -35,10 +35,11 @@ def check_study(study: Study, source: str, text: str) -> None:
     _check_reveals(study, complaints)
     check_filter(study, complaints)
     _check_preparation(study, complaints)
+    check_selection(study, complaints)
     _check_model(study, complaints)
     _check_kind(study, complaints)
     _check_validation(study, complaints)
-    _check_checkpoints(study, complaints)
+    check_checkpoints(study, complaints)
 
 
 def _check_parties(study: Study, complaints: Complaints) -> None:
@@ -173,7 +174,7 @@ def _check_preparation(study: Study, complaints: Complaints) -> None:
             "mean that a site is told can replace its missing values.",
             remedy="Say both, or neither.",
         )
-    if pooled != (preparation.value_bound is not None):
+    if pooled != (preparation.value_bound is not None) and (pooled or study.selection is None):
         raise complaints.about(
             ("preparation", "standardise" if pooled else "value_bound"),
             "standardise = 'pooled' and value_bound go together: of values up to that bound means "
@@ -228,6 +229,7 @@ def _check_model(study: Study, complaints: Complaints) -> None:
             (("validation",), "[validation]", study.validation is not None),
             (("data", "covariates"), "data.covariates", bool(study.data.covariates)),
             (("model", "site_indicators"), "model.site_indicators", model.site_indicators),
+            (("selection",), "[selection]", study.selection is not None),
             (
                 ("preparation", "standardise"),
                 "standardise = 'pooled' without a [[reveal]] of 'feature_statistics'",
@@ -314,26 +316,6 @@ def _check_kind(study: Study, complaints: Complaints) -> None:
             "label, weight, group and covariates can not be one column.",
             remedy="Name a column for each.",
         )
-
-
-def _check_checkpoints(study: Study, complaints: Complaints) -> None:
-    """Refuse to keep the state of a run that could not be gone on with."""
-    if study.study.checkpoint_every is None:
-        return
-    model, places = study.model, [reveal.what for reveal in study.reveal]
-    if model.form == "primal" or model.batch or model.learning_rate or model.momentum:
-        why, remedy = "the state of a training in the primal is not kept", "Train in the dual"
-    elif any(what in _BEFORE_TRAINING for what in places):
-        what = next(what for what in places if what in _BEFORE_TRAINING)
-        why = f"{what!r} are revealed before the training, and would be once more"
-        remedy = f"Take the [[reveal]] of {what!r} out"
-    else:
-        return
-    raise complaints.about(
-        ("study", "checkpoint_every"),
-        f"study.checkpoint_every is given, but {why}.",
-        remedy=f"{remedy}, or leave checkpoint_every out.",
-    )
 
 
 def _check_validation(study: Study, complaints: Complaints) -> None:
