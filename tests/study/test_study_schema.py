@@ -559,6 +559,9 @@ def test_no_state_is_kept_that_could_not_be_gone_on_with(model: str, extra: str,
     text = changed("iterations = 10", f"iterations = 10\n{model}")
     pooled = 'standardise = "pooled"\nimpute = "pooled-mean"\nvalue_bound = 16.0'
     text = text.replace("clip = 8.0", pooled if extra else "clip = 8.0") + extra
+    text = text.replace("[selection]", "[preparation]\nvalue_bound = 16.0\n[selection]")
+    if "[selection]" in text:
+        text = text.replace("[preparation]\nclip = 8.0\n", "", 1)
     parse_study(text)
     kept = text.replace('name = "asthma"', 'name = "asthma"\ncheckpoint_every = 20')
     assert f"line 3: study.checkpoint_every is given, but {told}" in refused(kept)
