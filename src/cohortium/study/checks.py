@@ -22,6 +22,8 @@ _COUNTS = ("calibration",)
 _LARGEST_SECRETLY_POOLED = 1024.0
 # What is revealed without a cross-validation.
 _UNVALIDATED = ("model", "feature_statistics", "kept_features", "selected_features")
+# What is revealed before the training, so that no bound of it is known to have held.
+BEFORE_TRAINING = ("feature_statistics", "kept_features")
 # And that which is of labels that are numbers.
 _OF_NUMBERS = ("r2", "mse")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cohortium.study.checks import BEFORE_TRAINING
 from cohortium.study.schema import Reveal, Study, StudyFile
 
 Section = tuple[str, list[str]]
@@ -210,9 +211,11 @@ def _reveals(study: Study) -> list[str]:
         f"{_besides(study, reveal)}{_suppressed(reveal)}."
         for reveal in study.reveal
     ]
+    early = [_name(each.what) for each in study.reveal if each.what in BEFORE_TRAINING]
+    but = f" but {' and '.join(early)}, before the training" if early else ""
     lines.append(
         f"{', '.join(study.with_role('compute'))}: a bit for each stated bound, whether it held. "
-        "If one did not, nothing else is revealed."
+        f"If one did not, nothing else is revealed{but}."
     )
     return lines
 
