@@ -156,7 +156,9 @@ def test_what_is_not_of_this_run_is_refused(stopped: Consortium, here: Here) -> 
     log = stopped.folder / "out-north" / "events.jsonl"
     content = log.read_text()
     log.unlink()
-    check_error(here(*stopped.command("north")), "COH-506", 7, "its log is not here")
+    check_error(here(*stopped.command("north")), "COH-506", 7, "its log, which would tell")
+    log.write_text(content.replace('"event"', '"evnt"', 1))
+    check_error(here(*stopped.command("north")), "COH-506", 7, "its log, which would tell")
     log.write_text(content)
 
 
@@ -200,4 +202,17 @@ def test_nothing_is_revealed_twice_and_a_row_is_used_once(stopped: Consortium) -
         (stopped.folder / f"out-{name}" / "record.json").unlink()
     commands = {name: stopped.join(name) for name in ("north", "south")}
     for ended in end_all(commands).values():
-        check_error(ended, "COH-506", 7, "can not be gone on with: revealed bounds, auc, model")
+        check_error(
+            ended, "COH-506", 7, "can not be gone on with: it has revealed bounds, auc, model"
+        )
+
+
+def test_nothing_is_kept_of_a_training_in_vain(terminal: Terminal) -> None:
+    """A stated bound did not hold, which it would not the next time either."""
+    group = Consortium(terminal, checkpoint_every=10, iterations=60, l2="0.001")
+    text = group.text.replace("[model]", "[model]\nlogit_bound = 1.0")
+    study = group.write("study.toml", text)
+    ended = end_all({name: group.join(name, study=study) for name in group.parties})
+    for name in ("north", "south"):
+        assert "COH-303" in ended[name].err, ended[name]
+        assert not kept(group, name).exists()

@@ -104,7 +104,9 @@ class CheckpointStore:
             return
         revealed = log.authorised_since(self.begun.run)
         if revealed is None or set(revealed) - {"bounds"}:
-            why = "its log is not here" if revealed is None else f"revealed {', '.join(revealed)}"
+            why = f"it has revealed {', '.join(revealed or ())}"
+            if revealed is None:
+                why = "its log, which would tell what it has revealed, is damaged or not here"
             raise CheckpointError(
                 f"The run that is kept here can not be gone on with: {why}.",
                 remedy="Join with --fresh at all sites: the training starts anew, as a new run.",
