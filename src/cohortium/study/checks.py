@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from cohortium.study.checkpoint_checks import check_checkpoints
 from cohortium.study.complaints import Complaints
 from cohortium.study.covariate_checks import check_covariates
 from cohortium.study.filter_checks import check_filter
@@ -40,6 +41,7 @@ def check_study(study: Study, source: str, text: str) -> None:
     _check_model(study, complaints)
     _check_kind(study, complaints)
     _check_validation(study, complaints)
+    check_checkpoints(study, complaints)
 
 
 def _check_parties(study: Study, complaints: Complaints) -> None:
