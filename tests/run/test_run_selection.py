@@ -163,7 +163,9 @@ def test_new_samples_need_the_selected_genes_alone(run: Run, tmp_path: Path) -> 
 
 def test_the_report_shows_the_model_of_the_selected_genes(run: Run) -> None:
     page = write_reports([run.folder / "out/north"])[0].read_text()
-    assert f"the {TOP} with the largest Welch" in page
+    assert f"30 features, of which {TOP} were selected on shares" in page
+    card = (run.folder / "out/north/model-card.md").read_text()
+    assert f"30 features, of which the {TOP} with the largest Welch's t were selected" in card
     assert all(name in page for name in run.model.features)
     assert f"{TOP} features" in page
 
