@@ -124,7 +124,8 @@ def fit_dual(
 
     With a ``projection`` (of the covariates, for a plan that has an adjustment) two more.
 
-    ``kernel`` is prepared, and holds the sample weights v already. The first residual needs no
+    ``kernel`` (n × n, or as many as folds and one more, each below the other) is prepared, and
+    holds the sample weights v already. The first residual needs no
     round: all logits are zero there. With a piecewise sigmoid an iteration takes six rounds.
     ``on_iteration`` is told the number of iterations done.
     """
@@ -213,10 +214,28 @@ class _Past:
         """Return K·u + intercept, with covariates K·u + F·u'; local."""
         # Of the bound only the sum's matters: where a part wraps around, the sum wraps back.
         half = self._plan.loss.bound / 2
-        product = self._kernel.matmul(dual, bound=half)
+        product = self._times_kernel(dual, half)
         if self._projection is not None:
             intercept = self._projection.logits.matmul(intercept, bound=half)
         return (product + intercept.with_bound(half)).with_bound(2 * half)
+
+    def _times_kernel(self, dual: SecretTensor, bound: float) -> SecretTensor:
+        """Return each kernel times its columns: of several each fold has its own."""
+        samples = self._plan.samples
+        kernels = [
+            self._kernel[start : start + samples]
+            for start in range(0, self._kernel.shape[0], samples)
+        ]
+        if len(kernels) == 1:
+            return self._kernel.matmul(dual, bound=bound)
+        models = self._plan.models
+        return concatenate(
+            [
+                kernel.matmul(dual[:, place * models : (place + 1) * models], bound=bound)
+                for place, kernel in enumerate(kernels)
+            ],
+            axis=1,
+        )
 
     def unpenalised(self, intercept: SecretTensor) -> SecretTensor:
         """Return the weights without penalty, intercept last; two rounds with covariates."""
@@ -247,11 +266,13 @@ def model_weights(
     intercept: SecretTensor,
     weights: SecretTensor | None,
     plan: DualPlan,
+    mask: SecretTensor | None = None,
 ) -> SecretTensor:
     """Return κ·Xᵀ(v∘u) and, below, the weights without penalty: (features + …) × columns.
 
     Four rounds, six with sample weights v, beside the blocks'. Rounded to the plan's weight bits,
-    so that a reveal tells the model and not the lowest bits of the sums that it came from.
+    so that a reveal tells the model and not the lowest bits of the sums that it came from. With a
+    ``mask`` (a bit for each feature, prepared) weights are exactly 0 where it is 0; a round more.
     """
     dual = dual.rescale(plan.final_bits)
     if weights is not None:
@@ -259,8 +280,10 @@ def model_weights(
     dual = dual.prepare()
     # By map: a loop's variable would keep a block while the next one is made.
     result = concatenate(list(map(partial(block_weights, dual), blocks)))
-    result = result.times_power_of_two(-plan.kappa_exponent)
-    return concatenate([result.rescale(plan.weight_bits), intercept.rescale(plan.weight_bits)])
+    result = result.times_power_of_two(-plan.kappa_exponent).rescale(plan.weight_bits)
+    if mask is not None:
+        result = (result * mask.reshape(-1, 1)).with_bound(result.bound)
+    return concatenate([result, intercept.rescale(plan.weight_bits)])
 
 
 def block_weights(dual: SecretTensor, block: Block) -> SecretTensor:

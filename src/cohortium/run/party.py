@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cohortium.data import Cohort, scaled, with_features
 from cohortium.errors import CohortiumError, ParameterError
-from cohortium.learn import KEPT_FEATURES, AdjustedCohort
+from cohortium.learn import KEPT_FEATURES, SELECTED_FEATURES, AdjustedCohort
 from cohortium.learn import Cohort as TrainingRows
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
@@ -33,7 +33,7 @@ from cohortium.run.preparing import prepare_site
 from cohortium.run.results import Results, file_digests, make_output, write_agreement, write_results
 from cohortium.run.software import software
 from cohortium.run.timeline import Event, Timeline
-from cohortium.run.together import prepare_by_all, prepare_together
+from cohortium.run.together import prepare_by_all, prepare_together, sums_to_select_by
 from cohortium.study import (
     DisclosureLedger,
     RunRegister,
@@ -112,7 +112,7 @@ def _run(
     certificates = {peer.name: peer.certificate_pem for peer in peers}
     timeline = Timeline(tell, study.model.iterations)
     timeline.phase("prepare")
-    cohort, naming, folds, counts = prepare_site(study, setup.name, setup.cohort, tell)
+    cohort, naming, folds, counts, raw = prepare_site(study, setup.name, setup.cohort, tell)
     if setup.cohort is not None and setup.policy is not None:
         setup.policy.check_data(study, setup.cohort)
         if setup.register is not None:
@@ -137,7 +137,8 @@ def _run(
         signatures = collect(mesh, setup.study, signatures)
         write_agreement(setup.output, setup.study, signatures.values())
         owners = study.with_role("data")
-        named = {*ledger.receivers("model"), *ledger.receivers(KEPT_FEATURES)}
+        told = ("model", KEPT_FEATURES, SELECTED_FEATURES)
+        named = {name for what in told for name in ledger.receivers(what)}
         agreed = agree(
             mesh,
             owners,
@@ -175,7 +176,7 @@ def _run(
             log.add("filtered", features=agreed.feature_count)
             plan, form = _planned(study, agreed, ledger, log, tell)
         received = kept | _train(
-            setup, protocol, engine, plan, agreed, cohort, ledger, timeline, tell
+            setup, protocol, engine, plan, agreed, cohort, raw, ledger, timeline, tell
         )
         for name, values in received.items():
             ledger.note_received(name, values)
@@ -257,6 +258,7 @@ def _train(
     plan: Plan,
     agreed: Agreed,
     cohort: Cohort | None,
+    raw: Cohort | None,
     ledger: DisclosureLedger,
     timeline: Timeline,
     tell: Callable[[Event], None],
@@ -280,7 +282,10 @@ def _train(
             covariates = scaled(covariates, study.covariates)
         values = prepare_by_all(study, aligned, received, tell)
         owned[setup.name] = training_rows(values, aligned.labels, aligned.weights, covariates)
+    sums = sums_to_select_by(study, agreed, setup.name, raw, received)
     results: dict[str, NDArray[np.float64]] = engine.run(
-        lambda: run_training(protocol, study, plan, agreed.sizes, owned, ledger.allowed, watcher)
+        lambda: run_training(
+            protocol, study, plan, agreed.sizes, owned, ledger.allowed, watcher, sums
+        )
     )
     return received | results

@@ -62,14 +62,15 @@ def prepare_alone(study: Study, cohort: Cohort) -> tuple[Cohort, list[str]]:
 class Site(NamedTuple):
     """A site's prepared cohort, what was done to its features' names, its folds' sizes, its counts.
 
-    None each of a party without data; no sizes without cross-validation, no counts without a
-    filter.
+    ``raw`` are its values before they were prepared. None each of a party without data; no sizes
+    without cross-validation, no counts without a filter.
     """
 
     cohort: Cohort | None = None
     naming: NamingReport | None = None
     folds: list[int] | None = None
     counts: FeatureCounts | None = None
+    raw: Cohort | None = None
 
 
 def prepare_site(
@@ -105,17 +106,16 @@ def prepare_site(
     named, naming = common_names(cohort, study.features.names, study.features.aliases)
     if study.features.list is not None:
         named = named.select_features(study.features.list)
-    counts = None
+    counts, folds = None, None
     rules = filter_plan(study, len(named.samples), len(named.features))
     if rules is not None:
         counts = count_features(named, rules.counted)
+    if study.validation is not None:
+        named, folds = by_fold(named, study.validation.folds)
     prepared, done = prepare_alone(study, named)
     for line in (*prepared.notes, *naming.lines(), *done):
         tell({"event": "note", "text": line})
-    if study.validation is not None:
-        prepared, folds = by_fold(prepared, study.validation.folds)
-        return Site(prepared, naming, folds, counts)
-    return Site(prepared, naming, counts=counts)
+    return Site(prepared, naming, folds, counts, named)
 
 
 def _check_bounds(study: Study, cohort: Cohort) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cohortium.data import Cohort, PooledStatistics, site_moments
+from cohortium.data import Cohort, PooledStatistics, class_sums, site_moments, with_features
 from cohortium.data.values import Matrix
-from cohortium.learn import FEATURE_STATISTICS, Moments, Watcher, pooled_moments
+from cohortium.learn import FEATURE_STATISTICS, ClassSums, Moments, Watcher, pooled_moments
 from cohortium.mpc import Protocol
 from cohortium.ring import Engine
 from cohortium.run.agreeing import Agreed
@@ -93,3 +93,26 @@ def prepare_by_all(
     for line in report.lines():
         tell({"event": "note", "text": line})
     return prepared.values
+
+
+def sums_to_select_by(
+    study: Study,
+    agreed: Agreed,
+    name: str,
+    raw: Cohort | None,
+    received: Mapping[str, NDArray[np.float64]],
+) -> dict[str, ClassSums]:
+    """Return party ``name``'s part of the scores by which features are selected, if they are.
+
+    ``raw`` are its values as they were measured, its samples fold after fold. A missing value
+    counts as in the training: as the mean of the site, or of all.
+    """
+    if study.selection is None or raw is None or agreed.features is None:
+        return {}
+    aligned, pooled = with_features(raw, agreed.features), None
+    if study.preparation.impute == "pooled-mean":
+        pooled = statistics_of(study, agreed.features, received)
+    folds = [len(raw.samples)] if agreed.folds is None else agreed.folds[name]
+    fill = None if pooled is None else pooled.mean
+    by_class = study.selection.by == "welch-t"
+    return {name: ClassSums(*class_sums(aligned, folds, by_class=by_class, fill=fill))}

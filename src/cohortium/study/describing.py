@@ -15,6 +15,7 @@ _ROLES = {
 _WHAT = {
     "model": "the weight of every feature, and the intercept",
     "feature_statistics": "the mean and the variance of every feature over all samples",
+    "selected_features": "the names of the features that are selected by all samples",
     "kept_features": "of every feature whether it passes the filter, not by which rule it fails",
     "accuracy": "the share of held-out samples that are told right, for each λ",
     "balanced_accuracy": "the mean of sensitivity and specificity on held-out samples, for each λ",
@@ -71,6 +72,7 @@ def _work(study: Study) -> list[str]:
     ]
     lines.append(_FEATURES[study.features.mode] + _FORMS[study.features.names])
     lines += _filtered(study)
+    lines += _selected(study)
     lines += _adjusted(study)
     if model.class_weight == "balanced":
         lines.append("Classes are weighted by their counts, which stay secret.")
@@ -104,6 +106,22 @@ def _work(study: Study) -> list[str]:
     return lines
 
 
+def _selected(study: Study) -> list[str]:
+    """Return how features are selected."""
+    selection = study.selection
+    if selection is None:
+        return []
+    how = "Welch's t of the two classes" if selection.by == "welch-t" else "variance"
+    anew = ""
+    if study.validation is not None:
+        anew = " For each fold they are selected anew, without its samples, and stay secret."
+    return [
+        f"Of these the {selection.top:,} with the largest {how} are trained on, by the values of "
+        f"all sites together as they were measured, none above {study.preparation.value_bound:g}. "
+        f"They are selected on shares.{anew}",
+    ]
+
+
 def _filtered(study: Study) -> list[str]:
     """Return which features are left out by what is counted over all sites' samples."""
     rules = study.filter
@@ -120,8 +138,9 @@ def _filtered(study: Study) -> list[str]:
             f"gives p < {rules.hwe_p:g}"
         )
     return [
-        "Before that, counts of each feature over all sites' samples are compared on shares. A "
-        f"feature is left out by all sites where {', or '.join(told)}. No count is revealed.",
+        "Before any row is shared, counts of each feature over all sites' samples are compared on "
+        f"shares. A feature is left out by all sites where {', or '.join(told)}. No count is "
+        "revealed.",
     ]
 
 
@@ -230,8 +249,9 @@ def _names(study: Study) -> str:
     owners, mode = set(study.with_role("data")), study.features.mode
     if mode == "list":
         return "Names of features are those in the study; none are sent."
+    named = ("model", "kept_features", "selected_features")
     for reveal in study.reveal:
-        if reveal.what in ("model", "kept_features") and not set(reveal.to) <= owners:
+        if reveal.what in named and not set(reveal.to) <= owners:
             what = reveal.what.replace("_", " ")
             return f"The names of all features, as a receiver of the {what} owns no samples."
     if mode == "same":
@@ -245,6 +265,9 @@ def _secret(study: Study) -> list[str]:
         kept = "Values, labels, weights and names of samples"
     classes = study.model.kind == "logistic" and not _tells_counts(study)
     counts = ", class counts" if classes else ""
+    selected = any(reveal.what == "selected_features" for reveal in study.reveal)
+    if study.selection is not None and not selected:
+        counts += ", which features are selected"
     return [
         f"{kept}{counts}, the score of any sample, and every intermediate result: a site knows "
         "its own, nobody those of another, neither the dealer nor who listens on the network.",

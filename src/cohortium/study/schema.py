@@ -124,7 +124,7 @@ class PreparationSection(_Strict):
 
     ``standardise`` "pooled": by the mean and variance of all sites' samples together, which are
     revealed to the sites where "feature_statistics" is listed, and secret otherwise;
-    ``value_bound`` is then the largest value before that.
+    ``value_bound`` is then the largest value before that, as it is where features are selected.
     """
 
     impute: Literal["site-mean", "pooled-mean"] = "site-mean"
@@ -161,6 +161,16 @@ class ModelSection(_Strict):
     site_indicators: bool = False
 
 
+class SelectionSection(_Strict):
+    """``[selection]``: the model is trained on the ``top`` features alone, chosen in secret.
+
+    By the variance of raw values, or by Welch's t of the two classes; within each fold anew.
+    """
+
+    by: Literal["variance", "welch-t"]
+    top: Annotated[int, Field(ge=1, le=1_000_000)]
+
+
 class ValidationSection(_Strict):
     """``[validation]``: cross-validation in the same rounds, and how λ is chosen by it.
 
@@ -184,7 +194,9 @@ class Reveal(_Strict):
     ``minimum_count`` is for what consists of counts: smaller ones are suppressed before the reveal.
     """
 
-    what: Literal["model", Metric, "calibration", "feature_statistics", "kept_features"]
+    what: Literal[
+        "model", Metric, "calibration", "feature_statistics", "kept_features", "selected_features"
+    ]
     to: Annotated[list[PartyName], Field(min_length=1)]
     minimum_count: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
 
@@ -199,6 +211,7 @@ class Study(_Strict):
     filter: FilterSection | None = None
     preparation: PreparationSection = PreparationSection()
     model: ModelSection = ModelSection()
+    selection: SelectionSection | None = None
     validation: ValidationSection | None = None
     output: OutputSection = OutputSection()
     reveal: Annotated[list[Reveal], Field(min_length=1)]
