@@ -44,6 +44,8 @@ class TextTable(Table):
     def columns(self, positions: Sequence[int]) -> list[list[str]]:
         """Return the cells of these columns, from one walk."""
         found: list[list[str]] = [[] for _ in positions]
+        if not found:
+            return found
         for _, cells in _records(self._rows, self._separator):
             for column, position in zip(found, positions, strict=True):
                 cell = cells[position].strip()
