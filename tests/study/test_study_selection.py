@@ -13,6 +13,7 @@ from cohortium.study import SitePolicy, parse_study
 
 RULE = '\n[selection]\nby = "welch-t"\ntop = 20\n'
 TOLD = '[[reveal]]\nwhat = "selected_features"\nto = ["north", "south"]\n'
+AUC = '[[reveal]]\nwhat = "auc"\nto = ["north"]\n[validation]\nfolds = 3\n'
 
 
 def selecting(rule: str = RULE, told: str = TOLD) -> str:
@@ -63,10 +64,32 @@ def test_a_selection_is_read() -> None:
             selecting().replace("iterations = 10", "batch = 16"),
             "line 30: [selection] is for the dual alone",
         ),
+        (
+            selecting().replace("value_bound = 32.0", "value_bound = 2048.0"),
+            "preparation.value_bound is 2048, but with [selection] it is 1024 at most",
+        ),
+        (
+            # Whoever knows the variances knows which are the largest.
+            selecting(RULE.replace("welch-t", "variance"), told="")
+            .replace("clip = 8.0", 'clip = 8.0\nstandardise = "pooled"\nimpute = "pooled-mean"')
+            .replace('what = "model"', 'what = "feature_statistics"')
+            + AUC,
+            "'feature_statistics' are revealed to 'north', which learns from them",
+        ),
     ],
 )
 def test_what_a_selection_must_not_be(text: str, told: str) -> None:
     assert told in refused(text)
+
+
+def test_what_is_revealed_before_the_training_is_excepted_from_the_bounds() -> None:
+    excepted = "nothing else is revealed but feature statistics, before the training."
+    pooled = STUDY.replace(
+        "clip = 8.0", 'standardise = "pooled"\nimpute = "pooled-mean"\nvalue_bound = 32.0'
+    )
+    told = TOLD.replace("selected_features", "feature_statistics")
+    assert excepted in words(pooled + told)
+    assert "nothing else is revealed." in words(STUDY)
 
 
 def test_a_selection_in_words() -> None:

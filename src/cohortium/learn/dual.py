@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from cohortium.learn.adjusting import COVARIATE_BITS, Projection, solved
 from cohortium.learn.blocks import Block, Columns, FeatureBlocks
+from cohortium.learn.checkpoints import Checkpoints, keep_iterations, kept_iterations
 from cohortium.learn.dual_plan import CHECK_EVERY, INTERCEPT_EXPONENT, DualPlan
 from cohortium.mpc import (
     InputRequest,
@@ -119,6 +120,7 @@ def fit_dual(
     plan: DualPlan,
     on_iteration: Callable[[int], None] | None = None,
     projection: Projection | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Fit:
     """Return the dual coefficients; two rounds an iteration after the first, one for the logits.
 
@@ -127,15 +129,20 @@ def fit_dual(
     ``kernel`` (n × n, or as many as folds and one more, each below the other) is prepared, and
     holds the sample weights v already. The first residual needs no
     round: all logits are zero there. With a piecewise sigmoid an iteration takes six rounds.
-    ``on_iteration`` is told the number of iterations done.
+    ``on_iteration`` is told the number of iterations done. With ``checkpoints`` residuals are kept
+    now and then, and those that are kept need no rounds again.
     """
     loss, schedule = plan.loss, plan.schedule
     labels = labels.lift(loss.fraction_bits - loss.label_bits)
     past = _Past(kernel, weights, plan, projection)
     wide = labels + np.zeros((plan.samples, plan.columns))
-    past.add(_without_held_out(-wide + loss.at_zero, plan))
-    earlier = []
-    for t in range(1, plan.iterations):
+    residuals: list[SecretTensor] = []
+    earlier: list[SecretTensor] = []
+    if checkpoints is not None:
+        residuals, earlier = kept_iterations(checkpoints, kernel.protocol, plan)
+    for residual in residuals or [_without_held_out(-wide + loss.at_zero, plan)]:
+        past.add(residual)
+    for t in range(len(past.residuals), plan.iterations):
         if on_iteration is not None:
             on_iteration(t)
         point, intercept = past.combined(schedule.points[t][:t], schedule.intercept_points[t][:t])
@@ -143,6 +150,8 @@ def fit_dual(
         if t % CHECK_EVERY == 0:
             earlier.append(logits)
         past.add(_residuals(logits, wide, plan))
+        if checkpoints is not None:
+            keep_iterations(checkpoints, t + 1, past.residuals, earlier)
     if on_iteration is not None:
         on_iteration(plan.iterations)
     dual, intercept = past.combined(schedule.final, schedule.intercept_final)
@@ -178,14 +187,14 @@ class _Past:
         self._weights = weights
         self._plan = plan
         self._projection = projection
-        self._residuals: list[SecretTensor] = []
+        self.residuals: list[SecretTensor] = []
         self._sums: list[SecretTensor] = []
 
     def add(self, residual: SecretTensor) -> None:
         """Take the next residual."""
-        self._residuals.append(residual.with_bound(self._plan.loss.residual_bound))
+        self.residuals.append(residual.with_bound(self._plan.loss.residual_bound))
         if self._weights is None and self._projection is None:
-            self._sums.append(self._residuals[-1].sum(0).reshape(1, self._plan.columns))
+            self._sums.append(self.residuals[-1].sum(0).reshape(1, self._plan.columns))
 
     def combined(
         self, coefficients: NDArray[np.float64], intercept_coefficients: NDArray[np.float64]
@@ -195,9 +204,9 @@ class _Past:
         With covariates, in place of intercepts, the coefficients of their projection, opened too.
         """
         bits = self._plan.coefficient_bits
-        dual = weighted_sum(coefficients, self._residuals, bits)
+        dual = weighted_sum(coefficients, self.residuals, bits)
         if self._projection is not None:
-            rows = weighted_sum(intercept_coefficients, self._residuals, bits)
+            rows = weighted_sum(intercept_coefficients, self.residuals, bits)
             prepare([dual, rows])
             return dual, rows
         bound = self._plan.loss.bound * 2.0**-INTERCEPT_EXPONENT
@@ -205,7 +214,7 @@ class _Past:
             total = weighted_sum(intercept_coefficients, self._sums, bits, bound=bound)
             prepare([dual])
         else:
-            rows = weighted_sum(intercept_coefficients, self._residuals, bits)
+            rows = weighted_sum(intercept_coefficients, self.residuals, bits)
             prepare([dual, rows])
             total = self._weights.T.matmul(rows, bound=bound)
         return dual, total.times_power_of_two(INTERCEPT_EXPONENT)

@@ -93,6 +93,21 @@ class DualPlan:
         return self.parameters.logit_bound
 
     @property
+    def kernel_bound(self) -> float:
+        """How large an element of the Gram matrix may be, sample weights included."""
+        # Of pooled moments an element is at most features · n (learn/pooling.py).
+        pooled = self.parameters.value_bound is not None
+        most = float(self.samples) if pooled else self.clip**2
+        largest = most * self.features * 2.0**-self.kappa_exponent + 2.0**-self.gram_bits
+        weight = self.parameters.most_weight + 2.0**-self.sample_weight_bits
+        return largest * weight + 2.0**-self.gram_bits
+
+    @property
+    def working_logit_bits(self) -> int:
+        """Fraction bits of logits while they are worked with."""
+        return self.gram_bits + self.coefficient_bits + self.residual_bits
+
+    @property
     def residual_bits(self) -> int:
         """Fraction bits of residuals."""
         return self.loss.fraction_bits
@@ -135,8 +150,7 @@ class DualPlan:
             *self._block_lines(),
             f"Gram matrix {self.gram_bits}, scaled by 2^-{self.kappa_exponent}",
             f"coefficients {self.coefficient_bits}, residuals {self.residual_bits}",
-            f"logits {self.gram_bits + self.coefficient_bits + self.residual_bits}, "
-            f"|z| ≤ {self.logit_bound:g}",
+            f"logits {self.working_logit_bits}, |z| ≤ {self.logit_bound:g}",
             *([] if self.selection is None else [self.selection.line()]),
             *([] if self.adjustment is None else [self.adjustment.line()]),
             self.loss.description,

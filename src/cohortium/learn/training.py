@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cohortium.learn import evaluation, feature_scores
 from cohortium.learn.adjusting import project
+from cohortium.learn.checkpoints import Checkpoints, kept_kernel
 from cohortium.learn.dual import (
     AdjustedCohort,
     Cohort,
@@ -53,6 +54,7 @@ def train(
     *,
     choose: str | None = None,
     minimum_count: int | None = None,
+    checkpoints: Checkpoints | None = None,
     sums: Mapping[str, ClassSums] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return what is revealed to this party, by name.
@@ -65,32 +67,40 @@ def train(
     × λ's: held-out negatives and positives by tenths of the predicted probability, all folds
     together; counts below ``minimum_count`` suppressed). Where the plan has a selection,
     "selected_features" (a bit for each feature; the model's other weights are 0), and ``sums`` are
-    those of the owners at this party. The protocol's parties all call this with the same arguments,
-    ``owned`` and ``sums`` apart. Raises BoundError at those who are told
-    of a statement that did not hold, before anything else is revealed.
+    those of the owners at this party. ``checkpoints`` keep the state now and then, until something
+    is revealed beside "bounds", and are gone on from; not where the plan has a selection. The
+    protocol's parties all call this with the same arguments, ``owned``, ``sums`` and what is kept
+    apart. Raises BoundError at those who are told of a statement that did not hold, before anything
+    else is revealed.
     """
     enter = watcher.phase if watcher is not None else lambda _name: None
     enter("share")
     bound, pooled, selected = plan.parameters.value_bound, None, None
     if bound is None:
         rows = share_cohorts(protocol, plan, sizes, owned)
-        if plan.selection is None:
-            enter("Gram matrix")
-            kernel = gram_matrix(rows.blocks, plan)
-        else:
+        if plan.selection is not None:
             enter("select features")
             selected = select_features(protocol, plan, plan.selection, sizes, sums or {})
-            enter("Gram matrix")
-            kernel = selected_gram(rows.blocks, selected.masks, plan, plan.selection)
     else:
         pooled = pooled_rows(protocol, plan, sizes, owned, bound)
         rows = SharedRows((), pooled.labels, None)
-        enter("Gram matrix")
-        kernel = pooled_gram(pooled, plan)
-    weights = sample_weights(rows.labels, rows.weights, plan)
-    if weights is not None:
-        kernel = weighted_kernel(kernel, weights, plan)
-    kernel = kernel.prepare()
+    enter("Gram matrix")
+    if checkpoints is not None and checkpoints.done is not None:
+        weights = sample_weights(rows.labels, rows.weights, plan)
+        kernel = kept_kernel(checkpoints, protocol, plan)
+    else:
+        if pooled is not None:
+            kernel = pooled_gram(pooled, plan)
+        elif selected is not None and plan.selection is not None:
+            kernel = selected_gram(rows.blocks, selected.masks, plan, plan.selection)
+        else:
+            kernel = gram_matrix(rows.blocks, plan)
+        weights = sample_weights(rows.labels, rows.weights, plan)
+        if weights is not None:
+            kernel = weighted_kernel(kernel, weights, plan)
+        if checkpoints is not None:
+            checkpoints.keep(0, [kernel])
+    prepare([kernel] if weights is None else [kernel, weights])
     projection = None
     if plan.adjustment is not None:
         enter("covariates")
@@ -99,7 +109,7 @@ def train(
         )
     enter("iterations")
     on_iteration = watcher.iteration if watcher is not None else None
-    fit = fit_dual(kernel, rows.labels, weights, plan, on_iteration, projection)
+    fit = fit_dual(kernel, rows.labels, weights, plan, on_iteration, projection, checkpoints)
     statements = _statements(kernel, rows, fit, plan)
     if selected is not None:
         statements |= selected.statements
@@ -120,14 +130,18 @@ def train(
     enter("check")
     received[BOUNDS] = check(statements, disclosures[BOUNDS], _REMEDIES)
     enter("reveal")
+    mask = None if selected is None else selected.masks[-1]
+    if MODEL in disclosures and result is None:
+        result = model_weights(rows.blocks, dual, intercept, weights, plan, mask)
+    if checkpoints is not None:
+        # At the last moment: a large model's weights take as long as its Gram matrix. All have done
+        # so when a share of the first reveal leaves, as transcripts are compared before.
+        checkpoints.end()
     for name in names:
         received[name] = metrics[name].reveal(name, disclosures[name])
-    mask = None if selected is None else selected.masks[-1]
     if SELECTED_FEATURES in disclosures and mask is not None:
         received[SELECTED_FEATURES] = mask.reveal(SELECTED_FEATURES, disclosures[SELECTED_FEATURES])
-    if MODEL in disclosures:
-        if result is None:
-            result = model_weights(rows.blocks, dual, intercept, weights, plan, mask)
+    if result is not None:
         received[MODEL] = result.reveal(MODEL, disclosures[MODEL])
     return {name: values for name, values in received.items() if values is not None}
 

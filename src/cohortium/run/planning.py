@@ -27,6 +27,7 @@ from cohortium.learn import (
     train,
     train_primal,
 )
+from cohortium.learn.checkpoints import Checkpoints
 from cohortium.learn.form import as_primal, cheaper, dual_cost, largest_weight, primal_cost
 from cohortium.mpc import Protocol
 from cohortium.run.adjusting import adjustment_of
@@ -134,13 +135,14 @@ def run_training(
     disclosures: Mapping[str, Sequence[str]],
     watcher: Watcher | None = None,
     sums: Mapping[str, ClassSums] | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return what the training reveals to this party, by name.
 
     ``owned`` has weights where the study's samples have; such a study is trained in the dual.
     ``sums`` are what the owners at this party bring to select features by. What the sites prepare
     together is revealed before it (``together.run_preparation``), and what they keep
-    (``filtering.run_filter``).
+    (``filtering.run_filter``). ``checkpoints`` are of a training in the dual.
     """
     disclosures = {name: to for name, to in disclosures.items() if name not in _BEFORE}
     if isinstance(plan, PrimalPlan):
@@ -155,5 +157,6 @@ def run_training(
         watcher,
         choose=study.validation.choose if study.validation is not None else None,
         minimum_count=study.minimum_counts.get("calibration"),
+        checkpoints=checkpoints,
         sums=sums,
     )

@@ -74,9 +74,15 @@ class Site(NamedTuple):
 
 
 def prepare_site(
-    study: Study, name: str, cohort: Cohort | None, tell: Callable[[Event], None]
+    study: Study,
+    name: str,
+    cohort: Cohort | None,
+    tell: Callable[[Event], None],
+    fold_seed: int | None = None,
 ) -> Site:
     """Return party ``name``'s prepared cohort, and what all are told of it.
+
+    ``fold_seed`` makes the same folds of the same samples as once before.
 
     All errors about its data come before it connects: their texts may quote the data, so they must
     not reach the other parties. StudyError where data and the party's roles do not fit, LabelError
@@ -111,7 +117,8 @@ def prepare_site(
     if rules is not None:
         counts = count_features(named, rules.counted)
     if study.validation is not None:
-        named, folds = by_fold(named, study.validation.folds)
+        random = None if fold_seed is None else np.random.default_rng(fold_seed)
+        named, folds = by_fold(named, study.validation.folds, random)
     prepared, done = prepare_alone(study, named)
     for line in (*prepared.notes, *naming.lines(), *done):
         tell({"event": "note", "text": line})

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from cohortium.study.checkpoint_checks import check_checkpoints
 from cohortium.study.complaints import Complaints
 from cohortium.study.covariate_checks import check_covariates
 from cohortium.study.filter_checks import check_filter
@@ -21,6 +22,8 @@ _COUNTS = ("calibration",)
 _LARGEST_SECRETLY_POOLED = 1024.0
 # What is revealed without a cross-validation.
 _UNVALIDATED = ("model", "feature_statistics", "kept_features", "selected_features")
+# What is revealed before the training, so that no bound of it is known to have held.
+BEFORE_TRAINING = ("feature_statistics", "kept_features")
 # And that which is of labels that are numbers.
 _OF_NUMBERS = ("r2", "mse")
 
@@ -38,6 +41,7 @@ def check_study(study: Study, source: str, text: str) -> None:
     _check_model(study, complaints)
     _check_kind(study, complaints)
     _check_validation(study, complaints)
+    check_checkpoints(study, complaints)
 
 
 def _check_parties(study: Study, complaints: Complaints) -> None:

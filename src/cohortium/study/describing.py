@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cohortium.study.checks import BEFORE_TRAINING
 from cohortium.study.schema import Reveal, Study, StudyFile
 
 Section = tuple[str, list[str]]
@@ -98,6 +99,12 @@ def _work(study: Study) -> list[str]:
                 f"Of the values of λ the one with the best {_name(study.validation.choose)} is "
                 "chosen in secret; which it is becomes known only as far as its model tells."
             )
+    if study.study.checkpoint_every is not None:
+        lines.append(
+            f"Every {study.study.checkpoint_every} iterations each computing party writes its "
+            "shares of the training's state to its own disk, made anew for that, so that the run "
+            "can go on after a crash. They are removed before any result is revealed."
+        )
     if study.output.tensorboard:
         lines.append(
             "Each party writes what it received of the metrics, and its own seconds and bytes, as "
@@ -204,9 +211,11 @@ def _reveals(study: Study) -> list[str]:
         f"{_besides(study, reveal)}{_suppressed(reveal)}."
         for reveal in study.reveal
     ]
+    early = [_name(each.what) for each in study.reveal if each.what in BEFORE_TRAINING]
+    but = f" but {' and '.join(early)}, before the training" if early else ""
     lines.append(
         f"{', '.join(study.with_role('compute'))}: a bit for each stated bound, whether it held. "
-        "If one did not, nothing else is revealed."
+        f"If one did not, nothing else is revealed{but}."
     )
     return lines
 
@@ -290,6 +299,14 @@ def _assumptions(study: Study) -> list[str]:
 def _risks(study: Study) -> list[str]:
     revealed = {reveal.what: set(reveal.to) for reveal in study.reveal}
     risks = []
+    if study.study.checkpoint_every is not None:
+        risks.append(
+            "After a crash shares stay on the computing parties' disks, and in backups of them, "
+            "until the run goes on or `cohortium discard` removes them. One party's tell nothing, "
+            "not with what the dealer knows either; those of "
+            f"{' and '.join(study.with_role('compute'))} together are how far each prediction is "
+            "off, and how alike the samples are."
+        )
     if "model" in revealed and min(study.model.l2) == 0:
         risks.append(
             "λ = 0: with more features than samples such a model can hold single samples' values. "

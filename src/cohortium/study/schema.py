@@ -57,11 +57,16 @@ class _Strict(BaseModel):
 
 
 class StudySection(_Strict):
-    """``[study]``: its name, and how long parties wait for each other."""
+    """``[study]``: its name, and how long parties wait for each other.
+
+    ``checkpoint_every``: after how many iterations each party keeps its part of the training's
+    state, to go on after a crash; without it nothing is kept.
+    """
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     connect_timeout: Annotated[float, Field(ge=1, le=86400)] = 600.0
     deadline: Annotated[float, Field(ge=1, le=3600)] = 30.0
+    checkpoint_every: Annotated[int, Field(ge=10, le=10_000)] | None = None
 
 
 class Party(_Strict):

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from cohortium.study.complaints import Complaints
 
+# Scores of larger raw values do not fit the ring.
+_LARGEST_VALUE = 1024.0
+
 if TYPE_CHECKING:
     from cohortium.study.schema import Study
 
@@ -29,6 +32,13 @@ def check_selection(study: Study, complaints: Complaints) -> None:
             "[selection] needs preparation.value_bound: features are selected by raw values up to "
             "that bound.",
             remedy="State it: value_bound = 64.0, say, for logarithms of expression.",
+        )
+    if study.preparation.value_bound > _LARGEST_VALUE:
+        raise complaints.about(
+            ("preparation", "value_bound"),
+            f"preparation.value_bound is {study.preparation.value_bound:g}, but with [selection] "
+            f"it is {_LARGEST_VALUE:g} at most.",
+            remedy="Take logarithms, or other units.",
         )
     if selection.by == "welch-t" and study.model.kind == "linear":
         raise complaints.about(
@@ -61,4 +71,16 @@ def check_selection(study: Study, complaints: Complaints) -> None:
                 f"'model' is revealed to {unlisted[0]!r}, which learns from it which features were "
                 "selected (the others' weights are 0), but 'selected_features' are not.",
                 remedy=f"Add a [[reveal]] of 'selected_features' to {', '.join(readers)}.",
+            )
+    if selection.by == "variance" and "feature_statistics" in places:
+        statistics = places["feature_statistics"]
+        listed = () if told is None else study.reveal[told].to
+        unlisted = [name for name in study.reveal[statistics].to if name not in listed]
+        if unlisted:
+            raise complaints.about(
+                ("reveal", statistics, "to"),
+                f"'feature_statistics' are revealed to {unlisted[0]!r}, which learns from them "
+                "which features have the largest variance, but 'selected_features' are not.",
+                remedy="Add a [[reveal]] of 'selected_features' to "
+                f"{', '.join(study.reveal[statistics].to)}.",
             )

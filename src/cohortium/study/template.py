@@ -17,6 +17,8 @@ _HEAD = """\
 name = "what is studied"        # 1 to 200 characters
 #connect_timeout = 600.0        # seconds in which all parties must come together, 1 to 86400
 #deadline = 30.0                # seconds of silence after which a party counts as lost, 1 to 3600
+#checkpoint_every = 50          # iterations, 10 to 10000, after which each party keeps its part of
+                                # the training's state on its disk, to go on after a crash
 """
 
 _PARTY = """
