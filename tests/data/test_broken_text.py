@@ -6,6 +6,7 @@ import gzip
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import zstandard
 from broken_files import check_refused
@@ -205,6 +206,15 @@ def test_what_only_looks_odd_is_read(write):
         assert found.values.tolist() == expected.values.tolist()
     odd = read_cohort(write("id,g\na\x0bb,1\nc\u2028d,2\n"), orientation="samples_in_rows")
     assert odd.samples == ("a\x0bb", "c\u2028d")
+
+
+def test_zstd_that_yields_nothing_for_a_while_is_read_on(write):
+    """A block of its data is larger than what is read at a time."""
+    random = np.random.default_rng(1)
+    names = [random.bytes(40).hex() for _ in range(4000)]
+    text = "id,g\n" + "".join(f"{name},1\n" for name in names)
+    found = read_cohort(write(zstandard.compress(text.encode())), orientation="samples_in_rows")
+    assert found.samples == tuple(names)
 
 
 def test_blocks_are_whole_lines_wherever_the_file_is_cut(write, monkeypatch):
