@@ -16,6 +16,7 @@ from cohortium.data.checking import DataCheck, builds_in_words, check_cohort
 from cohortium.data.cohort import Cohort, concatenate
 from cohortium.data.covariates import Covariate, scale, scaled
 from cohortium.data.folds import assignment_of, by_fold, fold_assignment, group_folds
+from cohortium.data.frequencies import allele_counts, check_allele_counts
 from cohortium.data.idash import read_idash
 from cohortium.data.naming import NamingReport, common_names
 from cohortium.data.pooled import PooledStatistics, check_raw_values, site_moments
@@ -39,9 +40,11 @@ __all__ = [
     "Preparation",
     "PreparationReport",
     "SiteAlignment",
+    "allele_counts",
     "assignment_of",
     "builds_in_words",
     "by_fold",
+    "check_allele_counts",
     "check_cohort",
     "check_raw_values",
     "common_features",

@@ -3,6 +3,7 @@
 from cohortium.learn.adjusting import Adjustment
 from cohortium.learn.dual import AdjustedCohort, Cohort, WeightedCohort
 from cohortium.learn.dual_plan import DualPlan, plan_dual
+from cohortium.learn.frequencies import AlleleCounts, allele_frequencies
 from cohortium.learn.metrics import accuracy, auc
 from cohortium.learn.model import Model, ModelCovariate
 from cohortium.learn.moments import FEATURE_STATISTICS, Moments, pooled_moments
@@ -17,6 +18,7 @@ __all__ = [
     "FEATURE_STATISTICS",
     "AdjustedCohort",
     "Adjustment",
+    "AlleleCounts",
     "Cohort",
     "DualParameters",
     "DualPlan",
@@ -28,6 +30,7 @@ __all__ = [
     "Watcher",
     "WeightedCohort",
     "accuracy",
+    "allele_frequencies",
     "auc",
     "plan_dual",
     "plan_primal",

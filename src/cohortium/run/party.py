@@ -163,7 +163,14 @@ def _run(
         plan, form = make_plan(study, agreed.sizes, agreed.feature_count, agreed.folds)
         tell({"event": "note", "text": f"Form of the training: {form}.", "public": True})
         choose = study.validation.choose if study.validation is not None else None
-        ledger.fix_shapes(revealed_shapes(plan, list(ledger.allowed), choose=choose))
+        ledger.fix_shapes(
+            revealed_shapes(
+                plan,
+                list(ledger.allowed),
+                choose=choose,
+                frequencies=study.preparation.by_frequency,
+            )
+        )
         for line in ledger.lines():
             tell({"event": "note", "text": line, "public": True})
         log.add("agreed", samples=agreed.sizes, features=agreed.feature_count)

@@ -45,9 +45,18 @@ def dual_parameters(study: Study) -> DualParameters:
         class_weight=(weight[0], weight[1]) if isinstance(weight, list) else weight,
         sample_weights=study.data.weight is not None,
         weight_bound=model.weight_bound,
-        standardised=study.preparation.standardise != "none",
-        value_bound=study.preparation.value_bound if study.secretly_pooled else None,
+        mean_square=_mean_square(study),
+        value_bound=study.preparation.largest_value if study.secretly_pooled else None,
+        allele_counts=study.preparation.by_frequency,
     )
+
+
+def _mean_square(study: Study) -> float | None:
+    """Return the most that a standardised feature's mean square can be, None where none is."""
+    if study.preparation.standardise == "none":
+        return None
+    # Of counts from 0 to 2 with mean m it is at most m(2 − m), where all are 0 or 2.
+    return 2.0 if study.preparation.by_frequency else 1.0
 
 
 def make_plan(
@@ -87,7 +96,8 @@ def _stepwise(study: Study, samples: int, features: int) -> PrimalParameters:
     model = study.model
     # Where no learning rate is given: 1/L for standardised features, as in the dual.
     curvature = 0.25 if model.kind == "logistic" else 1.0
-    rate = model.learning_rate or min(1.0, 1.0 / (curvature * (features + 1.0)))
+    squares = features * (_mean_square(study) or 1.0)
+    rate = model.learning_rate or min(1.0, 1.0 / (curvature * (squares + 1.0)))
     return PrimalParameters(
         kind=model.kind,
         l2=model.l2[0],

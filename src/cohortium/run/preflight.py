@@ -131,7 +131,7 @@ def _own_rows(
     if data is None:
         if size is None:
             return _OwnRows(None, {})
-        cohort = made_up_cohort(size)
+        cohort = made_up_cohort(study, size)
         start = time.perf_counter()
         prepare_alone(study, cohort)
         return _OwnRows(size, {PREPARE: time.perf_counter() - start}, cohort)

@@ -12,6 +12,7 @@ from cohortium.data import (
     NamingReport,
     Preparation,
     by_fold,
+    check_allele_counts,
     check_raw_values,
     common_names,
     prepare,
@@ -34,7 +35,7 @@ def preparation_of(study: Study) -> Preparation:
 
     Where all are standardised by secret pooled moments that is imputation alone.
     """
-    bound = study.preparation.value_bound
+    bound = study.preparation.largest_value
     if study.secretly_pooled and bound is not None:
         return Preparation(standardise="none", clip=bound)
     return Preparation(**study.preparation.model_dump(exclude={"value_bound"}))
@@ -44,12 +45,14 @@ def prepare_alone(study: Study, cohort: Cohort) -> tuple[Cohort, list[str]]:
     """Return a cohort after what a site does to its values by itself, and that in words.
 
     Where values are to be standardised by pooled statistics they are left as they are; missing
-    ones too if they will become the pooled mean. DataValueError where one is beyond the bound.
-    Errors otherwise: as ``prepare``.
+    ones too if they will become the pooled mean. DataValueError where one is beyond the bound, or
+    no allele count where it must be. Errors otherwise: as ``prepare``.
     """
-    bound = study.preparation.value_bound
-    if bound is not None:
-        check_raw_values(cohort, bound)
+    settings = study.preparation
+    if settings.by_frequency:
+        check_allele_counts(cohort)
+    if settings.largest_value is not None and (study.secretly_pooled or not settings.by_frequency):
+        check_raw_values(cohort, settings.largest_value)
     if study.preparation.impute == "pooled-mean":
         return cohort, []
     prepared, report = prepare(cohort, preparation_of(study))

@@ -172,7 +172,10 @@ def rehearse(
     plan = whole.shortened(few)
     choose = study.validation.choose if study.validation is not None else None
     ledger = DisclosureLedger.of(study)
-    ledger.fix_shapes(revealed_shapes(plan, list(ledger.allowed), choose=choose))
+    counts = study.preparation.by_frequency
+    ledger.fix_shapes(
+        revealed_shapes(plan, list(ledger.allowed), choose=choose, frequencies=counts)
+    )
     roles = Roles(study.with_role("compute"), *study.with_role("deal"))
     engine = NumpyEngine()
     # Before the parties exchange keys: time to make rows up must not count as waiting for a peer.
@@ -208,9 +211,9 @@ def rehearse(
     )
 
 
-def made_up_cohort(size: StatedSize) -> Cohort:
+def made_up_cohort(study: Study, size: StatedSize) -> Cohort:
     """Return a cohort of a site that has no file yet."""
-    values, labels = _made_up_rows(size.samples, size.features)
+    values, labels = _made_up_rows(study, size.samples, size.features)
     return Cohort(
         values,
         tuple(f"sample {place}" for place in range(size.samples)),
@@ -223,14 +226,14 @@ def made_up_cohort(size: StatedSize) -> Cohort:
 
 
 class _MadeUp(Values):
-    """Random numbers; where there are many features they come again."""
+    """Random numbers around a centre; where there are many features they come again."""
 
-    def __init__(self, samples: int, features: int) -> None:
+    def __init__(self, samples: int, features: int, centre: float) -> None:
         self.shape = (samples, features)
         different = min(features, _DIFFERENT)
         # Small, so that no logit exceeds a stated bound; what they are changes no cost.
         numbers = np.random.default_rng(0).standard_normal((samples, different))
-        self._numbers = np.clip(numbers, -1.0, 1.0, out=numbers)
+        self._numbers = np.clip(numbers, -1.0, 1.0, out=numbers) + centre
 
     def made(self, features: Features) -> Array:
         if isinstance(features, slice) and self._numbers.shape == self.shape:
@@ -239,14 +242,17 @@ class _MadeUp(Values):
         return self._numbers[:, places % self._numbers.shape[1]]
 
 
-def _made_up_rows(samples: int, features: int) -> tuple[Values, npt.NDArray[np.int64]]:
-    """Return rows and labels that tell nothing of anybody."""
-    return _MadeUp(samples, features), np.arange(samples, dtype=np.int64) % 2
+def _made_up_rows(
+    study: Study, samples: int, features: int
+) -> tuple[Values, npt.NDArray[np.int64]]:
+    """Return rows and labels that tell nothing of anybody; from 0 to 2 where counts are needed."""
+    centre = 1.0 if study.preparation.by_frequency else 0.0
+    return _MadeUp(samples, features, centre), np.arange(samples, dtype=np.int64) % 2
 
 
 def _training_rows(study: Study, samples: int, features: int) -> TrainingRows | AdjustedCohort:
     """Return what an owner brings to a training of the study, made up."""
-    values, labels = _made_up_rows(samples, features)
+    values, labels = _made_up_rows(study, samples, features)
     # Numbers that vary enough for R², and as far from the bound as can be.
     targets = labels if study.model.kind == "logistic" else labels / 2
     adjustment, covariates = adjustment_of(study), None

@@ -130,8 +130,10 @@ def _write_models(output: Path, results: Results) -> list[Path]:
     if study.secretly_pooled:
         # The weights are for raw values.
         preparation = asdict(preparation_of(study))
+    elif pooled is not None and study.preparation.by_frequency:
+        preparation |= {"frequency": (pooled.mean / 2).tolist()}
     elif pooled is not None:
-        preparation |= pooled.as_json()
+        preparation |= {"mean": pooled.mean.tolist(), "variance": pooled.variance.tolist()}
     paths = []
     chosen = study.validation.choose if study.validation is not None else None
     strengths: list[float | None] = [None] if chosen else list(study.model.l2)

@@ -7,9 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cohortium.data import Cohort, PooledStatistics, site_moments
+from cohortium.data import Cohort, PooledStatistics, allele_counts, site_moments
 from cohortium.data.values import Matrix
-from cohortium.learn import FEATURE_STATISTICS, Moments, Watcher, pooled_moments
+from cohortium.learn import (
+    FEATURE_STATISTICS,
+    AlleleCounts,
+    Moments,
+    Watcher,
+    allele_frequencies,
+    pooled_moments,
+)
 from cohortium.mpc import Protocol
 from cohortium.ring import Engine
 from cohortium.run.agreeing import Agreed
@@ -22,21 +29,25 @@ def run_preparation(
     study: Study,
     sizes: Mapping[str, int],
     features: int,
-    moments: Mapping[str, Moments],
+    parts: Mapping[str, Moments | AlleleCounts],
     disclosures: Mapping[str, Sequence[str]],
     watcher: Watcher | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return what is revealed to this party before the training, by name; often nothing.
 
-    "feature_statistics", 2 × features: pooled means and variances, where the study lists them.
-    Four rounds. ``moments`` are those of the owners at this party.
+    "feature_statistics", where the study lists them: pooled means and variances, 2 × features, in
+    four rounds; or allele frequencies, 1 × features, in two more than ``allele_frequencies`` takes.
+    ``parts`` are moments or allele counts of the owners at this party.
     """
-    bound = study.preparation.value_bound
-    if FEATURE_STATISTICS not in disclosures or bound is None:
+    settings = study.preparation
+    if FEATURE_STATISTICS not in disclosures or settings.largest_value is None:
         return {}
     if watcher is not None:
         watcher.phase("prepare together")
-    pooled = pooled_moments(protocol, sizes, features, moments, bound)
+    if settings.by_frequency:
+        pooled = allele_frequencies(protocol, sizes, features, parts)
+    else:
+        pooled = pooled_moments(protocol, sizes, features, parts, settings.largest_value)
     received = pooled.reveal(FEATURE_STATISTICS, disclosures[FEATURE_STATISTICS])
     return {} if received is None else {FEATURE_STATISTICS: received}
 
@@ -45,12 +56,16 @@ def statistics_of(
     study: Study, features: tuple[str, ...], received: Mapping[str, NDArray[np.float64]]
 ) -> PooledStatistics | None:
     """Return the pooled statistics that were revealed to this party, None if none were."""
-    bound = study.preparation.value_bound
+    bound = study.preparation.largest_value
     if FEATURE_STATISTICS not in received or bound is None:
         return None
+    if study.preparation.by_frequency:
+        # Rounding may leave a frequency of 1 one unit above it.
+        frequency = np.clip(received[FEATURE_STATISTICS][0], 0.0, 1.0)
+        return PooledStatistics.of_frequencies(features, frequency)
     mean, variance = received[FEATURE_STATISTICS]
     # Rounding may leave a variance of 0 one unit below it.
-    return PooledStatistics(features, mean, np.maximum(variance, 0.0), bound)
+    return PooledStatistics.of_moments(features, mean, np.maximum(variance, 0.0), bound)
 
 
 def prepare_together(
@@ -69,11 +84,12 @@ def prepare_together(
     """
     if FEATURE_STATISTICS not in disclosures:
         return {}
-    moments = {} if aligned is None else {name: site_moments(aligned)}
+    count = allele_counts if study.preparation.by_frequency else site_moments
+    parts = {} if aligned is None else {name: count(aligned)}
     # A program of its own, since what it reveals is needed to make the training's inputs.
     received: dict[str, NDArray[np.float64]] = engine.run(
         lambda: run_preparation(
-            protocol, study, agreed.sizes, agreed.feature_count, moments, disclosures, watcher
+            protocol, study, agreed.sizes, agreed.feature_count, parts, disclosures, watcher
         )
     )
     return received

@@ -155,11 +155,12 @@ def _check_preparation(study: Study, complaints: Complaints) -> None:
     pooled = preparation.standardise == "pooled"
     places = {reveal.what: index for index, reveal in enumerate(study.reveal)}
     told = places.get("feature_statistics")
-    if told is not None and not pooled:
+    if told is not None and not preparation.together:
         raise complaints.about(
             ("reveal", told, "what"),
             "'feature_statistics' are revealed, but nothing is standardised by them.",
-            remedy="Say standardise = 'pooled' in [preparation], or take the [[reveal]] out.",
+            remedy="Say standardise = 'pooled' or 'allele-frequency' in [preparation], or take the "
+            "[[reveal]] out.",
         )
     if (told is not None) != (preparation.impute == "pooled-mean"):
         raise complaints.about(
@@ -167,6 +168,13 @@ def _check_preparation(study: Study, complaints: Complaints) -> None:
             "impute = 'pooled-mean' and a [[reveal]] of 'feature_statistics' go together: only a "
             "mean that a site is told can replace its missing values.",
             remedy="Say both, or neither.",
+        )
+    if preparation.by_frequency and preparation.value_bound is not None:
+        raise complaints.about(
+            ("preparation", "value_bound"),
+            "standardise = 'allele-frequency' is of allele counts, from 0 to 2: there is no "
+            "value_bound to state.",
+            remedy="Leave value_bound out.",
         )
     if pooled != (preparation.value_bound is not None):
         raise complaints.about(
@@ -225,7 +233,8 @@ def _check_model(study: Study, complaints: Complaints) -> None:
             (("model", "site_indicators"), "model.site_indicators", model.site_indicators),
             (
                 ("preparation", "standardise"),
-                "standardise = 'pooled' without a [[reveal]] of 'feature_statistics'",
+                f"standardise = {study.preparation.standardise!r} without a [[reveal]] of "
+                "'feature_statistics'",
                 study.secretly_pooled,
             ),
         )
@@ -254,8 +263,8 @@ def _check_model(study: Study, complaints: Complaints) -> None:
             continue
         raise complaints.about(
             (section, name),
-            f"{section}.{name} and standardise = 'pooled' by means and variances that nobody is "
-            "told are not there together.",
+            f"{section}.{name} and standardise = {study.preparation.standardise!r} by means and "
+            "variances that nobody is told are not there together.",
             remedy=f"Leave {name} out, or add a [[reveal]] of 'feature_statistics'.",
         )
     if isinstance(model.class_weight, list) and max(model.class_weight) > model.weight_bound:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from cohortium.data import Covariate
+from cohortium.data.frequencies import MOST_ALLELES
 from cohortium.errors import StudyError
 from cohortium.study.checks import check_study
 from cohortium.study.wording import explain
@@ -111,13 +112,29 @@ class PreparationSection(_Strict):
 
     ``standardise`` "pooled": by the mean and variance of all sites' samples together, which are
     revealed to the sites where "feature_statistics" is listed, and secret otherwise;
-    ``value_bound`` is then the largest value before that.
+    ``value_bound`` is then the largest value before that. "allele-frequency": likewise, by the mean
+    2p and variance 2p(1 − p) of a variant's frequency p; values are from 0 to 2.
     """
 
     impute: Literal["site-mean", "pooled-mean"] = "site-mean"
-    standardise: Literal["site", "pooled", "none"] = "site"
+    standardise: Literal["site", "pooled", "allele-frequency", "none"] = "site"
     clip: Annotated[float, Field(gt=0, le=1024)] = 8.0
     value_bound: Annotated[float, Field(ge=1, le=1e6)] | None = None
+
+    @property
+    def by_frequency(self) -> bool:
+        """Whether allele counts are standardised by their frequency over all sites."""
+        return self.standardise == "allele-frequency"
+
+    @property
+    def together(self) -> bool:
+        """Whether values are standardised by what all sites' samples have in common."""
+        return self.standardise in ("pooled", "allele-frequency")
+
+    @property
+    def largest_value(self) -> float | None:
+        """The largest value before that, None where each site standardises for itself."""
+        return MOST_ALLELES if self.by_frequency else self.value_bound
 
 
 def _as_list(value: Any) -> Any:
@@ -195,9 +212,9 @@ class Study(_Strict):
 
     @property
     def secretly_pooled(self) -> bool:
-        """Whether values are standardised by pooled moments that nobody is told."""
+        """Whether values are standardised by pooled moments or frequencies that nobody is told."""
         told = any(each.what == "feature_statistics" for each in self.reveal)
-        return self.preparation.standardise == "pooled" and not told
+        return self.preparation.together and not told
 
     @property
     def reading(self) -> dict[str, Any]:

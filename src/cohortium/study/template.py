@@ -60,9 +60,11 @@ mode = "same"                   # "same": all sites have the same; "intersection
 #aliases = {{ "HER2" = "ERBB2" }} # of names = "gene"
 
 [preparation]
-#impute = "site-mean"           # missing values, by each site's own mean; "pooled-mean" of "pooled"
+#impute = "site-mean"           # missing values, by each site's own mean; "pooled-mean" where
+                                # "feature_statistics" are revealed
 #standardise = "site"           # by each site's own mean and deviation; "none"; "pooled": by all
-                                # samples' together, secret or with [[reveal]] "feature_statistics"
+                                # samples' together, secret or with [[reveal]] "feature_statistics";
+                                # "allele-frequency": of allele counts, likewise by their frequency
 #clip = 8.0                     # values beyond are cut to it, above 0 to 1024
 #value_bound = 64.0             # of "pooled": no value may exceed it before that, 1 to 1e6
 
@@ -110,7 +112,8 @@ to = {receivers}
 #to = {receivers}
 #minimum_count = 10             # 2 to 1000000
 
-# Of standardise = "pooled": each feature's mean and variance over all samples, to all data owners.
+# Of standardise = "pooled": each feature's mean and variance over all samples, to all data owners;
+# of "allele-frequency" each variant's frequency.
 #[[reveal]]
 #what = "feature_statistics"
 #to = {receivers}
