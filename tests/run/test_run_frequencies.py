@@ -17,10 +17,11 @@ import pytest
 from run_sites import LABEL, NEGATIVE, POSITIVE, Cells, parsed, study_text
 from sklearn.linear_model import LogisticRegression
 
-from cohortium.data import Cohort
+from cohortium.data import Cohort, PooledStatistics
 from cohortium.errors import CohortiumError, DataValueError
-from cohortium.learn import Model
+from cohortium.learn import DualPlan, Model
 from cohortium.run.local import simulate
+from cohortium.run.planning import make_plan
 from cohortium.run.predicting import predict
 
 Matrix = np.ndarray[Any, Any]
@@ -244,3 +245,18 @@ def test_what_is_no_allele_count_stops_its_site_before_it_connects(tmp_path: Pat
     with pytest.raises(CohortiumError) as caught:
         simulate(parsed(text), data, tmp_path / "out", lambda *_: None)
     assert "no allele count (0 to 2), in sample 'south4', variant '1:1003:A:C'" in str(caught.value)
+
+
+def test_the_plan_holds_for_genotypes_without_heterozygotes() -> None:
+    """Their variance is twice what the frequency tells, and so is the trace of X·Xᵀ."""
+    study = parsed(study_text() + TOLD).study
+    plan, _ = make_plan(study, {"north": 40, "south": 30}, 25)
+    assert isinstance(plan, DualPlan)
+    values = 2.0 * (np.random.default_rng(1).random((70, 25)) < np.linspace(0.1, 0.9, 25))
+    statistics = PooledStatistics.of_frequencies(
+        [str(place) for place in range(25)], values.mean(0) / 2
+    )
+    cohort = Cohort(values, [str(place) for place in range(70)], statistics.features)
+    prepared = statistics.prepare(cohort, 100.0)[0].values[:, :]
+    trace = (prepared**2).sum() * 2.0**-plan.kappa_exponent
+    assert trace == pytest.approx(plan.most_trace)
