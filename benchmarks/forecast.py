@@ -1,7 +1,8 @@
 """Compares what `cohortium check` forecasts with what `cohortium join` then takes.
 
 Two hospitals and a dealer on this machine, a process each, TLS 1.3 on 127.0.0.1: made-up tables,
-the commands of a real study. Seconds are from sharing to the last reveal, of the slower hospital.
+the commands of a real study. Seconds are those of preparing a hospital's rows, and from sharing to
+the last reveal; of the slower hospital.
 
     python benchmarks/forecast.py                     # the table of docs/benchmarks.md
     python benchmarks/forecast.py --shape 60x500 --repeats 1
@@ -137,7 +138,7 @@ def compare(
         name: json.loads((folder / f"{name}-{repeat}" / "record.json").read_text())
         for name in PARTIES
     }
-    before = {"prepare", "connect", "agree"}
+    before = {"connect", "agree"}
     seconds = max(
         sum(value for phase, value in records[name]["seconds"].items() if phase not in before)
         for name in HOSPITALS

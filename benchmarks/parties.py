@@ -57,6 +57,9 @@ def in_processes(
             for listener in listeners[name]:
                 listener.close()
         outputs = [process.communicate()[0] for process in processes]
+    for name, process in zip(names, processes, strict=True):
+        if process.returncode:
+            raise SystemExit(f"{name} ended with {process.returncode}; it says why above.")
     return [json.loads(output.splitlines()[-1]) for output in outputs]
 
 

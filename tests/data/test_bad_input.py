@@ -146,13 +146,18 @@ def test_duplicated_genes_in_the_header(write):
     ("content", "arguments", "what", "remedy"),
     [
         (GOOD, {"label": "Y1"}, "has no column 'Y1'", "Did you mean 'y'?"),
-        (GOOD, {"label": "relapse"}, "has no column 'relapse'", "label_file"),
-        (GOOD, {"label": "b"}, "'b' as a row (line 3)", "file of its own"),
-        (GOOD, {"orientation": "genes_in_rows"}, "has genes in rows", "label_file"),
-        (GOOD, {"positive": "tumour"}, "no sample is of the positive class 'tumour'", "positive="),
+        (GOOD, {"label": "relapse"}, "has no column 'relapse'", "labels=LABELFILE"),
+        (GOOD, {"label": "b"}, "'b' as a row (line 3)", "labels=LABELFILE"),
+        (GOOD, {"orientation": "genes_in_rows"}, "has genes in rows", "labels=LABELFILE"),
+        (GOOD, {"positive": "tumour"}, "no sample is of the positive class 'tumour'", "--positive"),
         (GOOD, {"positive": "T"}, "The classes are 't' (2), 'n' (1)", "Did you mean 't'?"),
-        (GOOD, {"negative": "x"}, "no sample is of the negative class 'x'", "negative="),
-        (GOOD, {"positive": None}, "which class is positive. The classes are 't' (2)", "positive="),
+        (GOOD, {"negative": "x"}, "no sample is of the negative class 'x'", "--negative"),
+        (
+            GOOD,
+            {"positive": None},
+            "which class is positive. The classes are 't' (2)",
+            "--positive",
+        ),
         (GOOD.replace("n\n", "t\n"), {}, "two classes are needed", "Choose another label"),
         (
             GOOD.replace(",t\n", ",\n").replace("n\n", "NA\n"),
@@ -165,13 +170,13 @@ def test_duplicated_genes_in_the_header(write):
             {},
             "expr.csv, column 'y': the label is missing for 2 of 3 samples: line 2 (sample 'a'), "
             "line 4 (sample 'c')",
-            "missing_label='drop'",
+            'missing_label = "drop"',
         ),
         (
             GOOD + "d,1,2,x\n",
             {},
             "there are 3 classes. The classes are 't' (2), 'n' (1), 'x' (1)",
-            "negative=",
+            "--negative, or negative in the study's [data]",
         ),
     ],
 )
@@ -198,9 +203,9 @@ def test_wrong_labels(write, content, arguments, what, remedy):
             {},
             LabelError,
             "2 of 3 samples of expr.csv are not in labels.csv: 'b', 'c'",
-            "missing_label='drop'",
+            'missing_label = "drop"',
         ),
-        ("s,y\na,t\nb,\nc,n\n", {}, LabelError, "line 3 (sample 'b')", "missing_label='drop'"),
+        ("s,y\na,t\nb,\nc,n\n", {}, LabelError, "line 3 (sample 'b')", 'missing_label = "drop"'),
         ("s,y\na,t\nb,n\na,t\n", {}, DataValueError, "'a' in lines 2 and 4", "one line"),
         ("s,x,z\na,t,1\n", {}, LabelError, "labels.csv has no column 'y'", "'x', 'z'"),
         ("s,y,y\na,t,1\n", {}, LabelError, "labels.csv has 2 columns 'y'", ""),
@@ -218,12 +223,12 @@ def test_wrong_label_files(write, labels, arguments, kind, what, remedy):
 @pytest.mark.parametrize(
     ("arguments", "what", "remedy"),
     [
-        ({"label": None, "positive": None}, "can not be told whether samples", "orientation="),
-        ({"label": None}, "but no label", "label="),
-        ({"orientation": "rows"}, "orientation is 'rows'", "'genes_in_rows'"),
-        ({"missing_label": "keep"}, "missing_label is 'keep'", "'drop'"),
+        ({"label": None, "positive": None}, "can not be told whether samples", "--orientation"),
+        ({"label": None}, "but no label", "--label"),
+        ({"orientation": "rows"}, "orientation is 'rows'", "genes_in_rows"),
+        ({"missing_label": "keep"}, "missing_label is 'keep'", "drop"),
         ({"negative": "t"}, "both 't'", "two different"),
-        ({"positive": None, "negative": "n"}, "not the positive", "positive="),
+        ({"positive": None, "negative": "n"}, "not the positive", "--positive"),
     ],
 )
 def test_wrong_arguments(write, arguments, what, remedy):

@@ -85,7 +85,7 @@ def test_orientation_may_be_stated_without_a_label(write):
 def test_stated_orientation_settles_names_on_both_sides(write):
     labels = write("s,y\na,t\nb,n\n", "labels.csv")
     path = write("id,a,b\na,1,2\nb,3,4\n")
-    with pytest.raises(ParameterError, match=r"both in the header.*State orientation"):
+    with pytest.raises(ParameterError, match=r"both in the header.*State it"):
         read_cohort(path, label_file=labels, positive="t")
     rows = read_cohort(path, label_file=labels, positive="t", orientation="samples_in_rows")
     genes = read_cohort(path, label_file=labels, positive="t", orientation="genes_in_rows")

@@ -14,7 +14,7 @@ from mpc_parties import CLEAR, DEALER, GUEST, run_clear, run_parties
 from cohortium.errors import EncodingError
 from cohortium.learn import FEATURE_STATISTICS, allele_frequencies
 
-Counts = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
+Counts = np.ndarray[Any, Any]
 
 
 def run(sizes: dict[str, int], counts: dict[str, Counts], computing: int) -> tuple[Any, ...]:
@@ -37,9 +37,9 @@ def run(sizes: dict[str, int], counts: dict[str, Counts], computing: int) -> tup
 
 def expected(sizes: dict[str, int], counts: dict[str, Counts]) -> tuple[Any, Any]:
     """Return the frequencies, 0 where nothing is observed, and how far each may be off."""
-    alleles = np.sum([own[0] for own in counts.values()], axis=0)
-    observed = np.sum([own[1] for own in counts.values()], axis=0)
+    missing, alleles = np.sum(list(counts.values()), axis=0)
     total = sum(sizes.values())
+    observed = total - missing
     terms = 2 * len(sizes) + 2 * math.ceil(math.log2(21 * total)) + 4
     allowed = terms * total / np.maximum(observed, 1) * 2.0**-30
     return alleles / np.maximum(2 * observed, 1), allowed
@@ -67,7 +67,7 @@ def test_frequencies_are_those_of_the_observed_genotypes(owners: list[str], comp
         genotypes[: size // 3, 2], genotypes[size // 3 :, 2] = np.nan, 2.0
         genotypes[:, 3] = rng.uniform(0, 2, size)
         genotypes[:, 4] = np.nan
-        counts[name] = (np.nansum(genotypes, axis=0), (~np.isnan(genotypes)).sum(axis=0))
+        counts[name] = np.stack([np.isnan(genotypes).sum(axis=0), np.nansum(genotypes, axis=0)])
     frequency, allowed = expected(sizes, counts)
     found, clear, rounds, sent, dealt = run(sizes, counts, computing)
     assert (np.abs(found - frequency) <= allowed).all()
@@ -90,9 +90,9 @@ def test_any_counts_give_the_stated_error(data: st.DataObject, computing: int) -
     sizes = {f"p{place}": data.draw(size) for place in range(computing)}
     counts = {}
     for name, most in sizes.items():
-        observed = data.draw(st.lists(st.integers(0, most), min_size=8, max_size=8))
-        alleles = [data.draw(st.integers(0, 2 * each)) for each in observed]
-        counts[name] = (np.array(alleles, float), np.array(observed, float))
+        missing = data.draw(st.lists(st.integers(0, most), min_size=8, max_size=8))
+        alleles = [data.draw(st.integers(0, 2 * (most - each))) for each in missing]
+        counts[name] = np.array([missing, alleles], float)
     frequency, allowed = expected(sizes, counts)
     found = run(sizes, counts, computing)[0]
     assert (np.abs(found - frequency) <= allowed).all()
@@ -101,7 +101,7 @@ def test_any_counts_give_the_stated_error(data: st.DataObject, computing: int) -
 
 def test_counts_of_more_than_the_samples_are_refused_at_their_owner() -> None:
     def program(protocol: Any, me: str) -> Any:
-        counts = {me: (np.full(3, 11.0), np.full(3, 5.0))} if me == "p0" else {}
+        counts = {me: np.array([[0.0] * 3, [11.0] * 3])} if me == "p0" else {}
         return allele_frequencies(protocol, {"p0": 5}, 3, counts)
 
     assert isinstance(run_parties(program, fail=True).errors["p0"], EncodingError)

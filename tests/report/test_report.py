@@ -18,6 +18,7 @@ from cohortium.report.measures import Counts, best_strength, roc, wilson
 from cohortium.report.page import render_page
 from cohortium.report.tensorboard import FOLDER, write_events
 from cohortium.report.twin import TwinResult, compare_with_twin
+from cohortium.study.schema import OutputSection
 
 
 @pytest.fixture
@@ -128,6 +129,11 @@ def test_tensorboard_has_what_was_revealed_and_the_phases(
     shutil.copytree(finished.folder / "north", tmp_path / "run")
     run = read_run(tmp_path / "run")
     write_events(run)
+    assert not (tmp_path / "run" / FOLDER).exists()
+    asked = run.study.study.model_copy(update={"output": OutputSection(tensorboard=True)})
+    asking = replace(run, study=replace(run.study, study=asked))
+    write_events(asking)
+    write_events(asking)
     (path,) = (tmp_path / "run" / FOLDER).iterdir()
     written = {}
     for record in tf.data.TFRecordDataset(str(path)):

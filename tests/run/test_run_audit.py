@@ -171,8 +171,10 @@ def test_the_log_of_a_run_that_stopped_goes_on_in_the_next(tmp_path: Path) -> No
 def test_the_directory_of_a_finished_run_is_not_used_again(run: Path) -> None:
     with pytest.raises(ParameterError, match="holds the record of a finished run"):
         make_output(run, fresh=False)
+    (run / "model-l2=3.json").touch()
     make_output(run, fresh=True)
     assert not (run / AUDIT_FILE).exists()
+    assert not list(run.glob("model*.json"))
 
 
 # -- between the parties -------------------------------------------------------------------------

@@ -232,7 +232,7 @@ def test_a_new_sample_is_prepared_by_the_frequencies_in_the_model(tmp_path: Path
     for counts, names in ((row, model.features), (2 - row, turned)):
         found = predict(model, Cohort(counts, ["new"], names))
         assert found.values[0] == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-9)
-    with pytest.raises(DataValueError, match=r"no allele count \(0 to 2\), in sample 'new'"):
+    with pytest.raises(DataValueError, match=r"sample 'new', feature '1:1.*is not a number of all"):
         predict(model, Cohort(row + 1, ["new"], model.features))
 
 
@@ -244,7 +244,8 @@ def test_what_is_no_allele_count_stops_its_site_before_it_connects(tmp_path: Pat
     text = study_text(features='mode = "same"', iterations=5) + TOLD
     with pytest.raises(CohortiumError) as caught:
         simulate(parsed(text), data, tmp_path / "out", lambda *_: None)
-    assert "no allele count (0 to 2), in sample 'south4', variant '1:1003:A:C'" in str(caught.value)
+    told = "sample 'south4', feature '1:1003:A:C', is not a number of alleles, 0 to 2, by whose"
+    assert told in str(caught.value)
 
 
 def test_the_plan_holds_for_genotypes_without_heterozygotes() -> None:

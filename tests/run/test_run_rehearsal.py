@@ -11,12 +11,13 @@ import pytest
 from run_sites import OWNER, TWO_SITES, parsed, study_text
 
 from cohortium.errors import CohortiumError, FrameError, PeerAbortedError
-from cohortium.learn import PrimalPlan, revealed_shapes
+from cohortium.learn import KEPT_FEATURES, PrimalPlan
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
 from cohortium.net import Mesh, memory_meshes
-from cohortium.run.forecast import Forecast
-from cohortium.run.planning import make_plan, run_training
+from cohortium.run.filtering import filter_plan, run_filter
+from cohortium.run.forecast import Forecast, Longer, Phase, of_all_parties
+from cohortium.run.planning import fix_shapes, make_plan, run_training
 from cohortium.run.rehearsal import StatedSize, exchange_sizes, rehearse
 from cohortium.run.together import run_preparation
 from cohortium.study import DisclosureLedger, Study
@@ -43,6 +44,14 @@ impute = "pooled-mean"
 value_bound = 8.0
 [[reveal]]
 what = "feature_statistics"
+to = ["north", "south"]
+"""
+FILTERED = """
+[filter]
+max_missing = 0.05
+hwe_p = 1e-6
+[[reveal]]
+what = "kept_features"
 to = ["north", "south"]
 """
 VALIDATED = """
@@ -91,11 +100,17 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
     features = min(size.features for size in sizes.values())
     plan, _ = make_plan(study, samples, features)
     ledger = DisclosureLedger.of(study)
-    choose = study.validation.choose if study.validation is not None else None
-    ledger.fix_shapes(revealed_shapes(plan, list(ledger.allowed), choose=choose))
+    fix_shapes(ledger, study, plan)
     roles = Roles(study.with_role("compute"), *study.with_role("deal"))
     protocol: Protocol = start(mesh, roles, ledger)
     before = mesh.sent_to
+    rules = filter_plan(study, sum(samples.values()), features)
+    if rules is not None:
+        ledger.fix_shapes({KEPT_FEATURES: (features,)})
+        random = np.random.default_rng(1)
+        counts = {name: random.integers(0, 5, (3, features)) for name in samples}
+        own = {name: each for name, each in counts.items() if name == mesh.name}
+        run_filter(protocol, rules, samples, own, ledger.allowed)
     owned = {}
     if mesh.name in samples:
         random = np.random.default_rng([*mesh.name.encode()])
@@ -131,6 +146,7 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
             9,
         ),
         (TWO_SITES, study_text(iterations=12, features='mode = "same"') + POOLED, 40),
+        (TWO_SITES, study_text(iterations=12) + FILTERED, 40),
     ],
     ids=[
         "dual",
@@ -141,6 +157,7 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
         "three compute",
         "mini-batches",
         "pooled",
+        "filtered",
     ],
 )
 def test_a_forecast_is_of_the_run(
@@ -200,3 +217,19 @@ def test_a_size_that_is_none_is_refused(text: bytes) -> None:
     outcomes = together(list(TWO_SITES), party)
     assert isinstance(outcomes["north"], (FrameError, PeerAbortedError))
     assert "south sent a message for the forecast that can not be read" in outcomes["north"].what
+
+
+def test_seconds_are_those_of_the_slowest_party_not_of_each_phases() -> None:
+    # Who is quick to share waits for the other in the next phase: the run takes 4 seconds, not 6.
+    def party(share: float, gram: float) -> dict[str, Phase]:
+        return {
+            "share": Phase(seconds=share, rounds=1, sent={}),
+            "Gram matrix": Phase(seconds=gram, rounds=2, sent={}),
+        }
+
+    taken = {"north": party(1.0, 3.0), "south": party(3.0, 0.5), "dealer": party(9.0, 9.0)}
+    phases, _ = of_all_parties(taken, ("north", "south"), Longer(1, 1, 1.0, grows=True))
+    assert {name: phase.seconds for name, phase in phases.items()} == {
+        "share": 1.0,
+        "Gram matrix": 3.0,
+    }

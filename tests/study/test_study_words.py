@@ -51,7 +51,7 @@ def sections() -> list[tuple[str, type[BaseModel]]]:
 @pytest.mark.parametrize(("name", "model"), sections())
 def test_the_template_has_every_key(name: str, model: type[BaseModel]) -> None:
     text = template(["north", "south"], "uni")
-    parts = re.findall(rf"^\[\[?{name}\]\]?\n(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
+    parts = re.findall(rf"^#?\[\[?{name}\]\]?\n(.*?)(?=^#?\[|\Z)", text, re.MULTILINE | re.DOTALL)
     assert parts
     for key in model.model_fields:
         assert re.search(rf"^#?{key} = ", "".join(parts), re.MULTILINE), key
@@ -116,6 +116,7 @@ def test_what_is_worth_a_thought() -> None:
             "from 1 to 9, both of that tenth are",
             "single patient",
         ),
+        ("1.0", "minimum_count = 2\n", "", "where a count is 1, both of", "from 1 to"),
         ("[1.0, 2.0]", "minimum_count = 10\n", "", "Suppressed calibration", "single patient"),
         ("1.0", "minimum_count = 10\n", "accuracy", "Suppressed calibration", "single patient"),
         ("1.0", "minimum_count = 10\n", "brier", "from 1 to 9", "Suppressed calibration"),

@@ -61,7 +61,7 @@ def study_sign(
 ) -> None:
     """Agree to a study: write this site's signature of its digest into STUDY.signatures."""
     from cohortium.net import load_identity
-    from cohortium.run.party import check_identity
+    from cohortium.run.peers import check_identity
     from cohortium.study import (
         DisclosureLedger,
         load_signatures,

@@ -14,9 +14,9 @@ from cohortium.data.alignment import (
 )
 from cohortium.data.checking import DataCheck, builds_in_words, check_cohort
 from cohortium.data.cohort import Cohort, concatenate
+from cohortium.data.counts import FeatureCounts, check_allele_counts, count_features
 from cohortium.data.covariates import Covariate, scale, scaled
 from cohortium.data.folds import assignment_of, by_fold, fold_assignment, group_folds
-from cohortium.data.frequencies import allele_counts, check_allele_counts
 from cohortium.data.idash import read_idash
 from cohortium.data.naming import NamingReport, common_names
 from cohortium.data.pooled import PooledStatistics, check_raw_values, site_moments
@@ -34,13 +34,13 @@ __all__ = [
     "Cohort",
     "Covariate",
     "DataCheck",
+    "FeatureCounts",
     "Fitted",
     "NamingReport",
     "PooledStatistics",
     "Preparation",
     "PreparationReport",
     "SiteAlignment",
-    "allele_counts",
     "assignment_of",
     "builds_in_words",
     "by_fold",
@@ -50,6 +50,7 @@ __all__ = [
     "common_features",
     "common_names",
     "concatenate",
+    "count_features",
     "features_digest",
     "fit",
     "fold_assignment",

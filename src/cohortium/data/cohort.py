@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from cohortium.data.values import Matrix, Selected, Values
+from cohortium.data.values import Joined, Matrix, Selected, Values
 from cohortium.data.wording import counted, examples, repeated
 from cohortium.errors import DataValueError, FeatureError, LabelError, ParameterError
 
@@ -267,8 +267,8 @@ def concatenate(cohorts: Sequence[Cohort], *, source: str) -> Cohort:
                 remedy="Read all of them in the same way.",
             )
     return Cohort(
-        values=np.concatenate(
-            [cohort.select_features(first.features).values[:, :] for cohort in cohorts]
+        values=_one_after_the_other(
+            [cohort.select_features(first.features).values for cohort in cohorts]
         ),
         samples=tuple(sample for cohort in cohorts for sample in cohort.samples),
         features=first.features,
@@ -282,6 +282,12 @@ def concatenate(cohorts: Sequence[Cohort], *, source: str) -> Cohort:
         weights=np.concatenate(weights) if weights else None,
         groups=tuple(group for of_one in groups for group in of_one) if groups else None,
     )
+
+
+def _one_after_the_other(parts: Sequence[Matrix]) -> Matrix:
+    if any(isinstance(part, Values) for part in parts):
+        return Joined(parts)
+    return np.concatenate([part[:, :] for part in parts])
 
 
 def _joined(labels: Sequence[Labels]) -> Labels | None:

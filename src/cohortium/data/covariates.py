@@ -20,7 +20,7 @@ from cohortium.data.annotated import Annotated
 from cohortium.data.attributes import SampleTexts
 from cohortium.data.cohort import Cohort
 from cohortium.data.labels import refuse_repeated_samples, sample_column
-from cohortium.data.table import open_table
+from cohortium.data.opening import open_table
 from cohortium.data.wording import counted, examples, nearest, shown, some
 from cohortium.errors import DataValueError, FeatureError
 

@@ -19,14 +19,15 @@ from cohortium.data.labels import (
     read_label_file,
     refuse_repeated_samples,
 )
-from cohortium.data.table import Table, parse_table
-from cohortium.data.wording import counted, examples, nearest, repeated, shown, some
+from cohortium.data.table import Table
+from cohortium.data.wording import counted, examples, nearest, repeated, shown, some, stated
 from cohortium.errors import DataValueError, FeatureError, LabelError, ParameterError
 
 Orientation = Literal["samples_in_rows", "genes_in_rows"]
 
 _STATE_IT = (
-    "State orientation='samples_in_rows' (one line a sample) or 'genes_in_rows' (one line a gene)."
+    f"State it ({stated('orientation')}): samples_in_rows (one line a sample) or genes_in_rows "
+    "(one line a gene)."
 )
 _ONE_VALUE_A_GENE = (
     "Keep one value for each gene (the mean of its probes, say), or give them different names."
@@ -34,19 +35,17 @@ _ONE_VALUE_A_GENE = (
 
 
 def read_expression(
-    source: str,
-    text: bytes,
+    table: Table,
     request: LabelRequest,
     orientation: Orientation | None = None,
     apart: Sequence[str] = (),
 ) -> Annotated:
-    """Return the cohort in the text of an expression table, and its columns that are no features.
+    """Return the cohort in an expression table, and its columns that are no features.
 
     Those are the label's and the ones ``apart``, of a table with samples in rows.
     ``orientation`` None finds it from the label. Raises DataFileError, DataValueError,
     FeatureError, LabelError or, where the orientation can not be found, ParameterError.
     """
-    table = parse_table(source, text)
     label_file = read_label_file(request) if request.file is not None else None
     if orientation is None:
         orientation = _find_orientation(table, request, label_file)
@@ -54,7 +53,7 @@ def read_expression(
         if label_file is None and request.column is not None:
             raise LabelError(
                 f"{table.source} has genes in rows: a label can not be one of its columns.",
-                remedy="Give the labels in a file of their own (label_file=...).",
+                remedy="Give the labels in a file of their own: FILE,labels=LABELFILE.",
             )
         return Annotated(genes_in_rows(table))
     return _samples_in_rows(table, request, label_file, apart)
@@ -89,7 +88,7 @@ def genes_in_rows(table: Table, first_sample: int = 1) -> Cohort:
             f"{table.source}: {counted(len(twice), 'gene')} found more than once: {some(where)}.",
             remedy=_ONE_VALUE_A_GENE,
         )
-    values = table.numbers(skip=range(1, first_sample)).T.copy()
+    values = table.numbers(range(1, first_sample), genes_in_rows=True)
     return Cohort(values, samples, table.names, source=table.source)
 
 
@@ -120,7 +119,7 @@ def _samples_in_rows(
     features = [name for i, name in enumerate(table.header) if i and i not in skip.values()]
     numbers = table.numbers(set(skip.values()))
     cohort = Cohort(numbers, table.names, tuple(features), source=table.source)
-    columns = {name: table.column(place) for name, place in skip.items()}
+    columns = dict(zip(skip, table.columns(list(skip.values())), strict=True))
     return Annotated(cohort, columns, table.lines)
 
 
@@ -157,12 +156,13 @@ def _find_orientation(
         raise LabelError(
             f"{table.source} has the label {shown(request.column)} as a row (line {line}), not as "
             "a column.",
-            remedy="Move it to a file of its own (label_file=...), or turn rows into columns.",
+            remedy="Move it to a file of its own (FILE,labels=LABELFILE), or turn rows into "
+            "columns.",
         )
     raise LabelError(
         f"{table.source} has no column {shown(request.column)}.",
         remedy=nearest(request.column, table.header[1:])
-        or "Give the column that holds the classes, or a label file (label_file=...).",
+        or "Give the column that holds the classes, or a label file: FILE,labels=LABELFILE.",
     )
 
 

@@ -7,7 +7,8 @@ Calls are kept as they are stored, a byte each.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,18 @@ from cohortium.data.annotated import Annotated
 from cohortium.data.builds import header_note
 from cohortium.data.cohort import Cohort
 from cohortium.data.extras import imported
-from cohortium.data.values import MISSING_CALL, Stored, Variants
-from cohortium.data.wording import counted, examples, repeated
+from cohortium.data.files import open_text
+from cohortium.data.gathering import Filed, Growing
+from cohortium.data.values import (
+    BLOCK_ELEMENTS,
+    MISSING_CALL,
+    Selected,
+    Stored,
+    Values,
+    Variants,
+    in_blocks,
+)
+from cohortium.data.wording import counted, examples, repeated, shown
 from cohortium.errors import DataFileError, DataValueError, FeatureError
 
 _ALLELES = frozenset("ACGT")
@@ -28,6 +39,11 @@ _OTHER_ALLELES = "alleles other than of A, C, G and T"
 _UNKNOWN = 3
 _MOST_DOSAGE = 2.0
 _MOST_SAID = 120
+_PLINK_MAGIC = b"l\x1b\x01"
+_OF_SAMPLES = ("family", "individual", "father", "mother", "sex", "phenotype")
+_OF_VARIANTS = ("chromosome", "name", "centimorgans", "position", "allele 1", "allele 2")
+# The empty block that ends a file (SAM/BAM format specification, section 4.1.2).
+_BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
 
 def read_plink(path: Path) -> Annotated:
@@ -36,7 +52,8 @@ def read_plink(path: Path) -> Annotated:
     Samples are named by their individual id, or family:individual where that is not unique;
     columns are "family", "sex" (1, 2) and "phenotype". Raises DataFileError where one of the
     three is missing or damaged, FeatureError where no variant has two alleles of A, C, G and T;
-    single ones are left out, and counted in the cohort's notes, as those without a position.
+    DataValueError where a line has other fields; single variants of other alleles are left out, and
+    counted in the cohort's notes, as those without a position.
     """
     bed_reader = imported("bed_reader", "plink", path.name)
     if path.suffix != ".bed":
@@ -53,58 +70,99 @@ def read_plink(path: Path) -> Annotated:
                 if packed.is_file()
                 else "Copy all three files of the set: .bed, .bim and .fam.",
             )
+    people = list(_fields(path.with_suffix(".fam"), _OF_SAMPLES))
+    names, used, notes, listed = _plink_names(path.with_suffix(".bim"))
+    size, needed = path.stat().st_size, len(_PLINK_MAGIC) + listed * -(-len(people) // 4)
+    if size != needed:
+        raise DataFileError(
+            f"{path.name} has {size:,} bytes, but {counted(len(people), 'sample')} and "
+            f"{counted(listed, 'variant')}, as its .fam and .bim have them, take {needed:,}.",
+            remedy="It is cut off, or the three files are not of one set: copy all of them again.",
+        )
+    calls = Growing(len(people), np.int8, path.name)
     try:
-        with bed_reader.open_bed(path) as bed:
-            variants = bed.read(dtype="int8").T
-            names, used, notes = _plink_names(bed, path)
-            families, people = list(bed.fid), list(bed.iid)
-            columns = {
-                "family": [str(each) for each in families],
-                "sex": ["" if each == 0 else str(each) for each in bed.sex],
-                "phenotype": ["" if each in ("-9", "0") else str(each) for each in bed.pheno],
-            }
-    except (FeatureError, DataValueError):
+        # Of its .fam and .bim it would make text as wide as their longest allele.
+        with bed_reader.open_bed(path, iid_count=len(people), sid_count=listed) as bed:
+            at_once = max(1, BLOCK_ELEMENTS // max(1, len(people)))
+            for start in range(0, len(used), at_once):
+                some = np.array(used[start : start + at_once])
+                calls.append(bed.read(index=np.s_[:, some], dtype="int8").T)
+    except DataFileError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever the library thinks of a damaged file
-        raise _damaged(path, "a PLINK set", error) from None
-    samples = [str(each) for each in people]
+        said = " ".join(str(error).split())[:_MOST_SAID]
+        raise DataFileError(
+            f"{path.name} can not be read as a PLINK set ({said or type(error).__name__}).",
+            remedy="It is damaged: copy or download it again, and the files beside it.",
+        ) from None
+    samples = [person[1] for person in people]
     if repeated(samples):
-        samples = [f"{one}:{other}" for one, other in zip(families, people, strict=True)]
-    if len(variants) > len(used):
-        variants = variants[used]
-    return Annotated(_cohort(path, variants, samples, names, notes), columns)
+        samples = [":".join(person[:2]) for person in people]
+    columns = {
+        "family": [person[0] for person in people],
+        "sex": [person[4] if person[4] in ("1", "2") else "" for person in people],
+        "phenotype": ["" if person[5] in ("-9", "0") else person[5] for person in people],
+    }
+    return Annotated(_cohort(path, calls.whole(), samples, names, notes), columns)
 
 
-def _plink_names(bed: Any, path: Path) -> tuple[list[str], list[int], list[str]]:
-    """Return the names of the variants to be used, their places in the file, and notes."""
-    parts = list(zip(bed.chromosome, bed.bp_position, bed.allele_2, bed.allele_1, strict=True))
-    known = [
-        place
-        for place, (_, _, ref, alt) in enumerate(parts)
-        if _ALLELES.issuperset(ref.upper()) and _ALLELES.issuperset(alt.upper())
-    ]
+def _fields(path: Path, fields: tuple[str, ...]) -> Iterator[list[str]]:
+    """Yield the fields of each line of a .bim or .fam; of none if it is empty."""
+    if not path.stat().st_size:
+        return
+    for line, text in enumerate(open_text(path).lines(), 1):
+        cells = text.split()
+        if len(cells) != len(fields):
+            raise DataValueError(
+                f"{path.name}, line {line} has {counted(len(cells), 'field')}, not "
+                f"{len(fields)}: {', '.join(fields)}.",
+                remedy="Correct the line, or export the set again.",
+            )
+        yield cells
+
+
+def _plink_names(path: Path) -> tuple[list[str], list[int], list[str], int]:
+    """Return the names of the variants to be used, their places, notes, and how many there are."""
+    names: list[str] = []
+    identifiers: list[str] = []
+    placed: list[int] = []
+    known: list[int] = []
+    for place, cells in enumerate(_fields(path, _OF_VARIANTS)):
+        chromosome, identifier, _, position, alt, ref = cells
+        identifiers.append(identifier)
+        try:
+            where = int(position)
+        except ValueError:
+            raise DataValueError(
+                f"{path.name}, line {place + 1}: the position {shown(position)} is no whole "
+                "number.",
+                remedy="Correct the line, or export the set again.",
+            ) from None
+        if not _ALLELES.issuperset((ref + alt).upper()):
+            continue
+        known.append(place)
+        if where > 0:
+            placed.append(place)
+            names.append(f"{chromosome}:{where}:{ref}:{alt}".upper())
     if not known:
         raise FeatureError(
-            f"{path.with_suffix('.bim').name}: of {counted(len(parts), 'variant')} none has two "
-            f"alleles of A, C, G and T: {examples([str(name) for name in bed.sid])}.",
+            f"{path.name}: of {counted(len(identifiers), 'variant')} none has two "
+            f"alleles of A, C, G and T: {examples(identifiers)}.",
             remedy="Use a set with alleles.",
         )
-    placed = [place for place in known if parts[place][1] != 0]
-    # Without positions the identifiers are all there is.
+    if not placed:
+        # Without positions the identifiers are all there is.
+        names = [identifiers[place] for place in known]
     used = placed or known
-    names = [
-        ":".join(map(str, parts[place])).upper() if placed else str(bed.sid[place])
-        for place in used
-    ]
     notes = [
         f"{counted(number, 'variant')} left out: {why}"
         for number, why in (
-            (len(parts) - len(known), _OTHER_ALLELES),
+            (len(identifiers) - len(known), _OTHER_ALLELES),
             (len(known) - len(used), "without a position"),
         )
         if number
     ]
-    return names, used, notes
+    return names, used, notes, len(identifiers)
 
 
 def read_vcf(path: Path) -> Annotated:
@@ -116,14 +174,20 @@ def read_vcf(path: Path) -> Annotated:
     where the file can not be read, DataValueError where it has neither calls nor dosages.
     """
     cyvcf2 = imported("cyvcf2", "vcf", path.name)
+    _refuse_cut_off(path)
+    # htslib would say things of its own, in the middle of a progress bar.
+    cyvcf2.cyvcf2.set_htslib_log_level(0)
     names: list[str] = []
-    rows: list[Variants] = []
     several = other = 0
+    place = "in its header"
     try:
         reader = cyvcf2.VCF(str(path), gts012=True, strict_gt=True)
         samples = tuple(reader.samples)
         header = reader.raw_header
+        rows = Growing(len(samples), np.int8, path.name)
+        place = "before its first variant"
         for variant in reader:
+            place = f"after variant {variant.CHROM}:{variant.POS}"
             if len(variant.ALT) > 1:
                 several += 1
                 continue
@@ -132,11 +196,15 @@ def read_vcf(path: Path) -> Annotated:
                 other += 1
                 continue
             names.append(f"{variant.CHROM}:{variant.POS}:{variant.REF}:{alt}")
-            rows.append(_dosages(variant, path.name))
-    except DataValueError:
+            rows = _with(rows, _dosages(variant, path.name))
+    except (DataFileError, DataValueError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever the library thinks of a damaged file
-        raise _damaged(path, "a VCF or BCF file", error) from None
+        raise DataFileError(
+            f"{path.name} can not be read as a VCF or BCF file: it breaks off or is damaged "
+            f"{place} ({type(error).__name__}).",
+            remedy="Copy or download it again; bcftools view names the faulty line.",
+        ) from None
     notes = [
         f"{counted(number, 'variant')} left out: {why}"
         for number, why in (
@@ -146,18 +214,36 @@ def read_vcf(path: Path) -> Annotated:
         if number
     ]
     told = header_note(header, names)
-    return Annotated(_cohort(path, _together(rows), samples, names, notes, told))
+    return Annotated(_cohort(path, rows.whole(), samples, names, notes, told))
 
 
-def _together(rows: list[Variants]) -> Variants:
-    """Return all variants: calls, or, where any has dosages only, all as dosages."""
-    if all(row.dtype == np.int8 for row in rows):
-        return np.array(rows, dtype=np.int8)
-    variants = np.empty((len(rows), len(rows[0])), np.float32)
-    for place, row in enumerate(rows):
-        missing = row == MISSING_CALL if row.dtype == np.int8 else np.isnan(row)
-        variants[place] = np.where(missing, np.nan, row)
-    return variants
+def _refuse_cut_off(path: Path) -> None:
+    """Raise DataFileError where a file of bgzip's blocks lacks the last one, which is empty.
+
+    Between two blocks the library takes the end of the file for the end of the data.
+    """
+    with path.open("rb") as file:
+        begins = file.read(len(_BGZIP_END))
+        file.seek(-min(len(_BGZIP_END), path.stat().st_size), os.SEEK_END)
+        ends = file.read()
+    if begins[:4] == _BGZIP_END[:4] and begins[12:14] == b"BC" and ends != _BGZIP_END:
+        raise DataFileError(
+            f"{path.name} does not end as bgzip ends a file: it is cut off.",
+            remedy="Copy or download it again.",
+        )
+
+
+def _with(rows: Growing, row: Variants) -> Growing:
+    """Return the variants with one more; all become dosages where one has no calls."""
+    if row.dtype == np.float32 and rows.dtype == np.int8:
+        calls = Stored(rows.whole())
+        rows = Growing(rows.samples, np.float32, rows.source)
+        for _, block in in_blocks(calls):
+            rows.append(block.T)
+    elif row.dtype != rows.dtype:
+        row = np.where(row == MISSING_CALL, np.float32(np.nan), row)
+    rows.append(row[np.newaxis])
+    return rows
 
 
 def _dosages(variant: Any, source: str) -> Variants:
@@ -182,18 +268,19 @@ def _dosages(variant: Any, source: str) -> Variants:
 
 def _cohort(
     path: Path,
-    variants: Variants,
+    variants: Variants | Filed,
     samples: Sequence[str],
     names: Sequence[str],
     notes: list[str],
     *told: str,
 ) -> Cohort:
     """Return the cohort without variants that are there twice: which one is meant is not known."""
-    twice = repeated(names)
-    if twice:
+    values: Values = Stored(variants)
+    if twice := repeated(names):
         places = {place for each in twice.values() for place in each}
         kept = [place for place in range(len(names)) if place not in places]
-        variants, names = variants[kept], [names[place] for place in kept]
+        values = Selected(values, features=np.array(kept, np.intp))
+        names = [names[place] for place in kept]
         notes.append(
             f"{counted(len(places), 'variant')} left out: there more than once "
             f"({examples(list(twice))})"
@@ -205,13 +292,4 @@ def _cohort(
             f"{counted(len(names), 'variant')} to train on{left_out}.",
             remedy="Check that it was copied completely, and that it holds genotypes.",
         )
-    values = Stored(variants)
     return Cohort(values, tuple(samples), tuple(names), source=path.name, notes=(*notes, *told))
-
-
-def _damaged(path: Path, what: str, error: Exception) -> DataFileError:
-    said = " ".join(str(error).split())[:_MOST_SAID]
-    return DataFileError(
-        f"{path.name} can not be read as {what} ({said or type(error).__name__}).",
-        remedy="It is damaged or cut off: copy or download it again, and the files beside it.",
-    )

@@ -13,7 +13,7 @@ import numpy as np
 
 from cohortium.data.cohort import Cohort, concatenate
 from cohortium.data.expression import genes_in_rows
-from cohortium.data.table import open_table
+from cohortium.data.opening import open_table
 from cohortium.data.wording import counted
 from cohortium.errors import DataValueError
 

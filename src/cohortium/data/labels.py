@@ -17,10 +17,21 @@ import numpy as np
 
 from cohortium.data.attributes import GROUP, WEIGHT, SampleTexts, numbers_of, with_attributes
 from cohortium.data.cohort import Cohort
-from cohortium.data.table import Table, open_table
-from cohortium.data.wording import class_list, counted, examples, nearest, repeated, shown, some
+from cohortium.data.opening import open_table
+from cohortium.data.table import Table
+from cohortium.data.wording import (
+    class_list,
+    counted,
+    examples,
+    nearest,
+    repeated,
+    shown,
+    some,
+    stated,
+)
 from cohortium.errors import DataValueError, LabelError, ParameterError
 
+_NAME_IT = f"Name the label's column ({stated('label')}), or its file: FILE,labels=LABELFILE."
 MissingLabel = Literal["error", "drop"]
 
 
@@ -50,12 +61,12 @@ class LabelRequest:
         if self.missing not in ("error", "drop"):
             raise ParameterError(
                 f"missing_label is {shown(str(self.missing))}.",
-                remedy="Choose missing_label='error' or 'drop'.",
+                remedy="Choose error or drop.",
             )
         if not self.wanted and (self.positive is not None or self.negative is not None):
             raise ParameterError(
                 "A class is named, but no label.",
-                remedy="Name the label's column (label=...) or its file (label_file=...).",
+                remedy=_NAME_IT,
             )
         if self.numbers and (self.positive is not None or self.negative is not None):
             raise ParameterError(
@@ -65,7 +76,7 @@ class LabelRequest:
         if self.further and not self.wanted:
             raise ParameterError(
                 f"A column is named for each sample's {' and '.join(self.further)}, but no label.",
-                remedy="Name the label's column (label=...) or its file (label_file=...).",
+                remedy=_NAME_IT,
             )
         columns = [self.column, *self.further.values()]
         if len(set(columns)) < len(columns):
@@ -75,7 +86,8 @@ class LabelRequest:
             )
         if self.negative is not None and self.positive is None:
             raise ParameterError(
-                "The negative class is named, but not the positive.", remedy="Give positive=..."
+                "The negative class is named, but not the positive.",
+                remedy=f"Name the positive one too: {stated('positive')}.",
             )
         if self.positive is not None and self.positive == self.negative:
             raise ParameterError(
@@ -102,7 +114,7 @@ def read_label_file(request: LabelRequest) -> SampleTexts:
     rows, and the errors of ``open_table``.
     """
     if request.file is None:
-        raise ParameterError("There is no label file.", remedy="Give label_file=...")
+        raise ParameterError("There is no label file.", remedy="Give one: FILE,labels=LABELFILE.")
     table = open_table(request.file)
     taken = set(request.further.values())
     choices = [name for name in table.header[1:] if name not in taken]
@@ -110,7 +122,7 @@ def read_label_file(request: LabelRequest) -> SampleTexts:
         raise LabelError(
             f"{table.source} has {len(choices)} columns that could be the label: "
             f"{examples(choices, 10)}.",
-            remedy="Name one of them (label=...).",
+            remedy=f"Name one of them: {stated('label')}.",
         )
     if request.column is None and not choices:
         raise LabelError(
@@ -139,7 +151,7 @@ def sample_column(table: Table, column: str) -> SampleTexts:
             "Rename all but one." if times else f"Its columns are {examples(table.header[1:], 10)}."
         )
         raise LabelError(f"{table.source} {found} {shown(column)}.", remedy=remedy)
-    cells = table.column(table.header.index(column, 1))
+    [cells] = table.columns([table.header.index(column, 1)])
     return SampleTexts(
         source=table.source,
         column=column,
@@ -247,7 +259,7 @@ def _refuse_missing(
         )
     if request.missing == "drop":
         return
-    drop = "or leave such samples out (missing_label='drop')."
+    drop = 'or leave such samples out: missing_label = "drop" in the study\'s [data].'
     if unmentioned:
         raise LabelError(
             f"{len(unmentioned):,} of {counted(len(cohort.samples), 'sample')} of {cohort.source} "
@@ -277,7 +289,7 @@ def _two_classes(
         if name is not None and name not in counts:
             raise LabelError(
                 f"{where}: no sample is of the {role} class {shown(name)}. {found}",
-                remedy=nearest(name, counts) or f"Give one of these classes as {role}=...",
+                remedy=nearest(name, counts) or f"Name one of these classes: {stated(role)}.",
             )
     if len(counts) < 2:
         raise LabelError(
@@ -290,15 +302,15 @@ def _two_classes(
     if positive is None:
         raise LabelError(
             f"{where}: it is not said which class is positive. {found}",
-            remedy="Name it (positive=...).",
+            remedy=f"Name it: {stated('positive')}.",
         )
     if negative is None:
         others = [name for name in counts if name != positive]
         if len(others) > 1:
             raise LabelError(
                 f"{where}: there are {len(counts)} classes. {found}",
-                remedy="Name the negative class too (negative=...): samples of the others are "
-                "left out.",
+                remedy=f"Name the negative class too ({stated('negative')}): samples of the others "
+                "are left out.",
             )
         negative = others[0]
     return positive, negative

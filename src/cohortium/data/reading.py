@@ -13,12 +13,14 @@ from cohortium.data.annotated import Annotated, with_labels
 from cohortium.data.cohort import Cohort
 from cohortium.data.covariates import Covariate, read_columns, with_covariates
 from cohortium.data.expression import Orientation, read_expression
-from cohortium.data.files import first_bytes, read_text
+from cohortium.data.files import PARQUET, first_bytes, open_text
 from cohortium.data.genotypes import read_plink, read_vcf
 from cohortium.data.idash import read_idash
 from cohortium.data.labels import LabelRequest, MissingLabel
 from cohortium.data.matrices import is_npz, read_h5ad, read_npz
+from cohortium.data.parquet import parquet_table
 from cohortium.data.repositories import GCT, SERIES, read_gct, read_series_matrix
+from cohortium.data.table import Table, parse_table
 from cohortium.data.wording import counted, examples, shown
 from cohortium.errors import DataFileError, FeatureError, ParameterError
 
@@ -75,8 +77,8 @@ def read_cohort(
     """
     if orientation not in (None, "samples_in_rows", "genes_in_rows"):
         raise ParameterError(
-            f"orientation is {shown(str(orientation))}.",
-            remedy="Choose orientation='samples_in_rows' or 'genes_in_rows'.",
+            f"The orientation is {shown(str(orientation))}.",
+            remedy="Choose samples_in_rows or genes_in_rows.",
         )
     request = LabelRequest(
         column=label,
@@ -95,7 +97,7 @@ def read_cohort(
     found = _read_annotated(Path(path))
     if not isinstance(found, Annotated):
         apart = [name for name in names if name not in elsewhere]
-        found = read_expression(Path(path).name, found, request, orientation, apart)
+        found = read_expression(found, request, orientation, apart)
     _refuse_dates(found.cohort)
     return with_covariates(with_labels(found, request), covariates, files, found)
 
@@ -110,8 +112,8 @@ def _refuse_dates(cohort: Cohort) -> None:
         )
 
 
-def _read_annotated(path: Path) -> Annotated | bytes:
-    """Return what a file of a format of its own holds, or the text of a plain table."""
+def _read_annotated(path: Path) -> Annotated | Table:
+    """Return what a file of a format of its own holds, or a plain table."""
     head = first_bytes(path)
     if head.startswith(_PLINK):
         return read_plink(path)
@@ -128,12 +130,14 @@ def _read_annotated(path: Path) -> Annotated | bytes:
             remedy="It is damaged, or something else (a genome browser's .bed has no genotypes): "
             "export it again. A text table should be named .tsv or .csv.",
         )
-    text = read_text(path)
-    if text.startswith(GCT):
-        return read_gct(path, text)
-    if text.startswith(SERIES):
-        return read_series_matrix(path, text)
-    return text
+    if head.startswith(PARQUET):
+        return parquet_table(path)
+    text = open_text(path)
+    if text.head.startswith(GCT):
+        return read_gct(text)
+    if text.head.startswith(SERIES):
+        return read_series_matrix(text)
+    return parse_table(text)
 
 
 def read_argument(

@@ -7,56 +7,58 @@ from __future__ import annotations
 
 import csv
 import re
-from pathlib import Path
+from dataclasses import replace
+from itertools import islice
 
 from cohortium.data.annotated import Annotated
 from cohortium.data.expression import genes_in_rows
+from cohortium.data.files import Text
 from cohortium.data.table import parse_table
 from cohortium.data.wording import counted, shown
 from cohortium.errors import DataFileError
 
 GCT = (b"#1.2", b"#1.3")
 SERIES = (b"!Series_", b"!Sample_")
-_BEGIN, _END = b"!series_matrix_table_begin", b"!series_matrix_table_end"
+_BEGIN, _END = "!series_matrix_table_begin", "!series_matrix_table_end"
 _CHARACTERISTICS = "!Sample_characteristics_ch1"
+_WHOLE = re.compile(r"[0-9]{1,12}")
 _ABOUT = re.compile(r"!Sample_(\w+)")
 
 
-def read_gct(path: Path, text: bytes) -> Annotated:
+def read_gct(text: Text) -> Annotated:
     """Return a GCT table, version 1.2 or 1.3; columns are 1.3's rows about samples.
 
     Raises DataFileError where its second line does not fit the table.
     """
-    version, _, rest = text.partition(b"\n")
-    sizes, _, body = rest.partition(b"\n")
-    numbers = sizes.split()
-    wanted = 4 if version.strip() == b"#1.3" else 2
-    if len(numbers) < wanted or not all(number.isdigit() for number in numbers[:wanted]):
+    name, lines = text.name, text.lines()
+    version, numbers = next(lines).strip(), next(lines, "").split()
+    wanted = 4 if version == "#1.3" else 2
+    if len(numbers) < wanted or not all(_WHOLE.fullmatch(each) for each in numbers[:wanted]):
         raise DataFileError(
-            f"{path.name}, line 2: {wanted} whole numbers should say how large the table is.",
+            f"{name}, line 2: {wanted} whole numbers should say how large the table is.",
             remedy="Export the file again.",
         )
     genes, samples, about_genes, about_samples = [*map(int, numbers[:wanted]), 1, 0][:4]
-    if not body.strip():
+    header = next(lines, "")
+    if not header.strip():
         raise DataFileError(
-            f"{path.name} has no table after line 2.", remedy="Check that it was copied completely."
+            f"{name} has no table after line 2.", remedy="Check that it was copied completely."
         )
-    lines = body.split(b"\n")
-    header, about, measured = lines[:1], lines[1 : 1 + about_samples], lines[1 + about_samples :]
+    about = list(islice(lines, about_samples))
     first = 1 + about_genes
-    table = parse_table(path.name, b"\n".join([*header, *measured]), before=2 + about_samples)
+    table = parse_table(text.after(2), leave_out=about_samples)
     if len(table.names) != genes or len(table.header) - first != samples:
         raise DataFileError(
-            f"{path.name}, line 2 says {genes:,} genes × {samples:,} samples, but the table has "
+            f"{name}, line 2 says {genes:,} genes × {samples:,} samples, but the table has "
             f"{len(table.names):,} × {len(table.header) - first:,}.",
             remedy="It is cut off or was edited: export it again.",
         )
     columns = {}
     for number, line in enumerate(about, 4):
-        cells = [cell.strip() for cell in line.decode().split("\t")]
+        cells = [cell.strip() for cell in line.split("\t")]
         if len(cells) != len(table.header):
             raise DataFileError(
-                f"{path.name}, line {number} has {counted(len(cells), 'cell')} where the header "
+                f"{name}, line {number} has {counted(len(cells), 'cell')} where the header "
                 f"has {len(table.header):,}.",
                 remedy="It is cut off or was edited: export it again.",
             )
@@ -64,35 +66,36 @@ def read_gct(path: Path, text: bytes) -> Annotated:
     return Annotated(genes_in_rows(table, first), columns)
 
 
-def read_series_matrix(path: Path, text: bytes) -> Annotated:
+def read_series_matrix(text: Text) -> Annotated:
     """Return a GEO series matrix; columns are the samples' characteristics and other facts.
 
     A characteristic "key: value" is the column "key". Raises DataFileError where the table is not
     there or not whole.
     """
-    begin, end = text.find(_BEGIN), text.find(_END)
-    if begin < 0 or end < begin:
-        missing = _END if begin >= 0 else _BEGIN
+    head: list[str] = []
+    for line in text.lines():
+        if line.startswith(_BEGIN):
+            break
+        head.append(line)
+    else:
         raise DataFileError(
-            f"{path.name} has no line {missing.decode()}: the table is not there, or cut off.",
+            f"{text.name} has no line {_BEGIN}: the table is not there, or cut off.",
             remedy="Download the series matrix again; a series of RNA sequencing often has none, "
             "its counts are in a supplementary file.",
         )
-    head = text[:begin].decode()
-    body = text[begin:end].split(b"\n", 1)[1].rstrip(b"\n")
-    if not body.strip() or b"\n" not in body:
+    body = replace(text.after(len(head) + 1), until=_END)
+    if len(list(islice(body.lines(), 2))) < 2:
         raise DataFileError(
-            f"{path.name} has a series matrix without rows.",
+            f"{text.name} has a series matrix without rows.",
             remedy="Its measurements are elsewhere: see the series' supplementary files.",
         )
-    table = parse_table(path.name, body, before=head.count("\n") + 1)
-    cohort = genes_in_rows(table)
-    return Annotated(cohort, _facts(head, len(cohort.samples), path.name))
+    cohort = genes_in_rows(parse_table(body))
+    return Annotated(cohort, _facts(head, len(cohort.samples), text.name))
 
 
-def _facts(head: str, samples: int, source: str) -> dict[str, list[str]]:
+def _facts(head: list[str], samples: int, source: str) -> dict[str, list[str]]:
     columns: dict[str, list[str]] = {}
-    for line in head.split("\n"):
+    for line in head:
         found = _ABOUT.match(line)
         if found is None:
             continue

@@ -8,11 +8,14 @@ are prepared are remembered beside them, and done for a block of features when i
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from cohortium.data.gathering import Filed
 
 Features: TypeAlias = "slice | npt.NDArray[np.intp]"
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -51,17 +54,17 @@ Matrix: TypeAlias = "Values | Array"
 
 
 class Stored(Values):
-    """Genotypes as they came, a row for each variant: calls in int8, or dosages in float32.
+    """Values as they came, a row for each feature, in memory or in a file (``Filed``).
 
-    A missing call is ``MISSING_CALL``, a missing dosage NaN.
+    Those in int8 are genotypes: a missing call is ``MISSING_CALL``. All others are NaN if missing.
     """
 
-    def __init__(self, variants: Variants) -> None:
+    def __init__(self, variants: Variants | Filed) -> None:
         self._variants = variants
         self.shape = (variants.shape[1], variants.shape[0])
 
     def made(self, features: Features) -> Array:
-        """Return the calls or dosages of these features."""
+        """Return the values of these features."""
         # Turned while it is small.
         stored = np.ascontiguousarray(self._variants[features].T)
         made = stored.astype(np.float64)
@@ -115,6 +118,18 @@ class Turned(Values):
         """Return the dosages of these features."""
         made = self._values[:, features]
         return np.where(self._turned[features], 2.0 - made, made)
+
+
+class Joined(Values):
+    """The samples of several values, one after the other, of equal features."""
+
+    def __init__(self, parts: Sequence[Matrix]) -> None:
+        self._parts = parts
+        self.shape = (sum(part.shape[0] for part in parts), parts[0].shape[1])
+
+    def made(self, features: Features) -> Array:
+        """Return these features of all parts."""
+        return np.concatenate([part[:, features] for part in self._parts])
 
 
 def in_blocks(values: Matrix) -> Iterator[tuple[slice, Array]]:

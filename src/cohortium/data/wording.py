@@ -14,6 +14,11 @@ def shown(text: str) -> str:
     return repr(text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…")
 
 
+def stated(key: str) -> str:
+    """Return where it is said how data are to be read: a command's option, or the study's key."""
+    return f"--{key}, or {key} in the study's [data]"
+
+
 def counted(number: int, noun: str) -> str:
     """Return for example ``"1 sample"`` or ``"12,625 samples"``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

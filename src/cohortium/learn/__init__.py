@@ -3,6 +3,7 @@
 from cohortium.learn.adjusting import Adjustment
 from cohortium.learn.dual import AdjustedCohort, Cohort, WeightedCohort
 from cohortium.learn.dual_plan import DualPlan, plan_dual
+from cohortium.learn.filtering import KEPT_FEATURES, FilterPlan, kept_features, plan_filter
 from cohortium.learn.frequencies import AlleleCounts, allele_frequencies
 from cohortium.learn.metrics import accuracy, auc
 from cohortium.learn.model import Model, ModelCovariate
@@ -16,12 +17,14 @@ from cohortium.learn.watching import Watcher
 
 __all__ = [
     "FEATURE_STATISTICS",
+    "KEPT_FEATURES",
     "AdjustedCohort",
     "Adjustment",
     "AlleleCounts",
     "Cohort",
     "DualParameters",
     "DualPlan",
+    "FilterPlan",
     "Model",
     "ModelCovariate",
     "Moments",
@@ -32,7 +35,9 @@ __all__ = [
     "accuracy",
     "allele_frequencies",
     "auc",
+    "kept_features",
     "plan_dual",
+    "plan_filter",
     "plan_primal",
     "pooled_moments",
     "revealed_shapes",

@@ -26,7 +26,7 @@ FREQUENCY_BITS = 30
 # After so many times the samples, as powers of x, nothing is left: exp(−21) < 2^-30.
 _TERMS_A_SAMPLE = 21
 
-# Of each variant: the sum of a site's observed values, and how many it has observed.
+# Of one site by feature: how many values are missing, and the sum of those that are observed.
 AlleleCounts: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
@@ -49,8 +49,8 @@ def allele_frequencies(
     for owner, count in sizes.items():
         parts = None
         if owner in owned:
-            alleles, observed = (np.asarray(each, np.float64) for each in owned[owner])
-            parts = np.stack([alleles / (2 * total), (count - observed) / total])
+            missing, alleles = (np.asarray(each, np.float64) for each in owned[owner])
+            parts = np.stack([alleles / (2 * total), missing / total])
             # Rounded down, so that all owners' parts together are not more than 1.
             parts = np.floor(parts * 2.0**FREQUENCY_BITS) * 2.0**-FREQUENCY_BITS
         name, shape = f"allele counts of {owner}", (2, features)
@@ -59,10 +59,10 @@ def allele_frequencies(
     for other in others:
         first = first + other
     first = first.with_bound(1.0)
-    frequency, missing = first[:1], first[1:]
+    frequency, absent = first[:1], first[1:]
     steps = math.ceil(math.log2(_TERMS_A_SAMPLE * total))
     for _ in range(steps - 1):
-        products = [frequency * (missing + 1), missing * missing]
+        products = [frequency * (absent + 1), absent * absent]
         both = concatenate(products).with_bound(1.0).rescale(FREQUENCY_BITS).prepare()
-        frequency, missing = both[:1], both[1:]
-    return (frequency * (missing + 1)).with_bound(1.0).rescale(FREQUENCY_BITS)
+        frequency, absent = both[:1], both[1:]
+    return (frequency * (absent + 1)).with_bound(1.0).rescale(FREQUENCY_BITS)

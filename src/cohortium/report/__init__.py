@@ -26,6 +26,7 @@ def write_reports(directories: Sequence[Path]) -> list[Path]:
     # Templates and plots are loaded only where a report is made.
     from cohortium.report.page import page_contents, render_page
     from cohortium.report.rendering import page_environment
+    from cohortium.report.tensorboard import write_events
     from cohortium.report.twin import compare_with_twin
 
     runs = [read_run(directory) for directory in directories]
@@ -44,10 +45,7 @@ def write_reports(directories: Sequence[Path]) -> list[Path]:
             if run.models:
                 template = page_environment().get_template("model-card.md")
                 card.write_text(template.render(**page_contents(run, twin)), encoding="utf-8")
-            if run.study.study.output.tensorboard:
-                from cohortium.report.tensorboard import write_events
-
-                write_events(run)
+            write_events(run)
         except OSError as error:
             raise ParameterError(
                 f"The report can not be written to {run.directory} ({error.strerror}).",

@@ -31,6 +31,8 @@ def weights_figure(names: Sequence[str], weights: Sequence[float]) -> str:
     axes.axvline(0.0, color=COLOURS["ink"], linewidth=0.8)
     axes.set_yticks(places, [short(name) for name in names], parse_math=False)
     axes.set_xlabel("weight (per standard deviation)")
+    # More would touch each other: small weights have long labels.
+    axes.locator_params(axis="x", nbins=5)
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     return _svg(axes, "weights")

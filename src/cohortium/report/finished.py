@@ -17,12 +17,11 @@ from typing import Any
 from cohortium.errors import AuditError
 from cohortium.learn import Model
 from cohortium.run.audit import AUDIT_FILE
-from cohortium.run.results import METRICS_FILE, RECORD_FILE, STUDY_FILE
+from cohortium.run.results import METRICS_FILE, MODEL_FILES, RECORD_FILE, STUDY_FILE
 from cohortium.run.verifying import Verdict, verify_run
 from cohortium.study import StudyFile, load_study
 
 _LARGEST_FILE = 256 << 20
-_MODEL_FILES = "model*.json"
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def _read(directory: Path, verdict: Verdict) -> FinishedRun:
     models = {
         name: Model.load(directory / name)
         for name in verdict.files
-        if Path(name).match(_MODEL_FILES)
+        if Path(name).match(MODEL_FILES)
     }
     return FinishedRun(
         directory=directory,

@@ -13,11 +13,16 @@ FOLDER = "tensorboard"
 
 
 def write_events(run: FinishedRun) -> None:
-    """Write the events into the run's directory, in place of earlier ones.
+    """Write the events into the run's directory, in place of earlier ones, if the study asks.
 
     Metrics have a step for each λ, in the study's order, with λ itself as "cross-validation/l2";
     seconds by phase and bytes by link have step 0.
     """
+    folder = run.directory / FOLDER
+    shutil.rmtree(folder, ignore_errors=True)
+    if not run.study.study.output.tensorboard:
+        return
+    # TensorFlow takes seconds to load.
     import tensorflow as tf
 
     # As tf.summary.scalar writes it, which needs the tensorboard package; reading does, not this.
@@ -27,8 +32,6 @@ def write_events(run: FinishedRun) -> None:
     def scalar(name: str, value: float, *, step: int) -> None:
         tf.summary.write(name, tf.constant(value, tf.float32), step=step, metadata=metadata)
 
-    folder = run.directory / FOLDER
-    shutil.rmtree(folder, ignore_errors=True)
     with tf.summary.create_file_writer(str(folder)).as_default():
         if run.metrics is not None:
             for step, l2 in enumerate(run.metrics["l2"]):

@@ -7,19 +7,18 @@ shapes are cut down, and the result says so.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cohortium.errors import CohortiumError, PeerAbortedError, PeerLostError
+from cohortium.errors import CohortiumError
 from cohortium.learn import FEATURE_STATISTICS, WeightedCohort, auc, revealed_shapes
+from cohortium.mpc import Protocol
 from cohortium.mpc.clear import EXACT, ClearProtocol
-from cohortium.mpc.dealer import Roles, start
-from cohortium.net.memory import memory_meshes
-from cohortium.ring import NumpyEngine
+from cohortium.mpc.dealer import Roles
+from cohortium.mpc.dealer.threads import run_in_threads
 from cohortium.run.planning import Plan, make_plan, run_training
 from cohortium.study import DisclosureLedger, Study
 
@@ -138,37 +137,19 @@ def _on_shares(
 ) -> NDArray[np.float64]:
     """Return the weights that the study's computing parties and dealer come to, as threads here."""
     roles = Roles(study.with_role("compute"), *study.with_role("deal"))
-    names = list(dict.fromkeys([*roles.computing, roles.dealer, *sizes]))
     reader = roles.computing[0]
-    allowed = {"bounds": roles.computing, "model": (reader,)}
-    meshes = memory_meshes(names, deadline=None)
-    received: dict[str, NDArray[np.float64]] = {}
-    failures: list[CohortiumError] = []
+    ledger = DisclosureLedger({"bounds": roles.computing, "model": (reader,)})
+    ledger.fix_shapes(revealed_shapes(plan, list(ledger.allowed)))
 
-    def run(name: str) -> None:
-        ledger = DisclosureLedger(allowed)
-        ledger.fix_shapes(revealed_shapes(plan, list(allowed)))
-        engine = NumpyEngine()
+    def body(protocol: Protocol, name: str) -> dict[str, NDArray[np.float64]]:
         own = {name: owned[name]} if name in owned else {}
-        try:
-            with meshes[name] as mesh:
-                protocol = start(mesh, roles, ledger, engine)
-                found: dict[str, NDArray[np.float64]] = engine.run(
-                    lambda: run_training(protocol, study, plan, sizes, own, allowed)
-                )
-            if name == reader:
-                received.update(found)
-        except CohortiumError as error:
-            failures.append(error)
+        return run_training(protocol, study, plan, sizes, own, ledger.allowed)
 
-    threads = [threading.Thread(target=run, args=(name,), daemon=True) for name in names]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(_WAIT_SECONDS)
-    causes = [each for each in failures if not isinstance(each, (PeerAbortedError, PeerLostError))]
-    if failures:
-        raise (causes or failures)[0]
-    if "model" not in received:
-        raise CohortiumError("The comparison took too long on this machine.")
-    return received["model"]
+    outsiders = [name for name in sizes if name not in (*roles.computing, roles.dealer)]
+    outcome = run_in_threads(
+        body, roles, outsiders=outsiders, ledger=ledger, deadline=_WAIT_SECONDS
+    )
+    if (error := outcome.first_error()) is not None:
+        raise error
+    weights: NDArray[np.float64] = outcome[reader]["model"]
+    return weights

@@ -34,7 +34,7 @@ class Agreed:
     ``positive`` and ``negative`` are None where labels are numbers. ``folds`` are the samples of
     each owner's folds, None without cross-validation. ``features`` is None at a party that neither
     owns data nor had to be told the names; ``naming`` counts what each owner did to its features'
-    names.
+    names. ``unfiltered`` is how many features there were before the study's filter, None without.
     """
 
     sizes: dict[str, int]
@@ -45,6 +45,7 @@ class Agreed:
     report: AlignmentReport | None
     naming: dict[str, dict[str, int]]
     folds: dict[str, list[int]] | None = None
+    unfiltered: int | None = None
 
     def lines(self) -> list[str]:
         """Return the facts as sentences, the same at every party."""

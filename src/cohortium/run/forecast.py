@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cohortium.learn import DualPlan, PrimalPlan
 from cohortium.run.planning import Plan
 
-READ, PREPARE, ITERATIONS, CHECK = "read", "prepare", "iterations", "check"
+READ, PREPARE, FILTER, ITERATIONS, CHECK = "read", "prepare", "filter", "iterations", "check"
 # An iteration of the first and of the second half of those rehearsed.
 EARLY, LATE = "an early iteration", "a late iteration"
 
@@ -99,11 +99,20 @@ def before_meeting(alone: Sequence[Mapping[str, float]]) -> dict[str, Phase]:
 def of_all_parties(
     taken: Mapping[str, Mapping[str, Phase]], computing: tuple[str, ...], longer: Longer
 ) -> tuple[dict[str, Phase], dict[tuple[str, str], float]]:
-    """Return phases and links of the whole run."""
+    """Return phases and links of the whole run.
+
+    Seconds are those of the slowest party that computes: what the others take longer in one phase
+    they waited less in another.
+    """
     pairs = [(one, other) for one in taken for other in taken if one != other]
     links, phases = dict.fromkeys(pairs, 0.0), {}
     whole = {party: _whole(own, longer) for party, own in taken.items()}
-    for name in (name for name in whole[computing[0]] if name):
+    # Dealer and outsiders run ahead or wait: those that compute are on the clock.
+    slowest = max(
+        (whole[party] for party in computing),
+        key=lambda own: sum(phase.seconds for phase in own.values()),
+    )
+    for name in (name for name in slowest if name):
         sent = {}
         for party, own in whole.items():
             counts = own[name].sent if name in own else {}
@@ -111,9 +120,8 @@ def of_all_parties(
             for peer, count in counts.items():
                 links[party, peer] += count
         phases[name] = Phase(
-            # Dealer and outsiders run ahead or wait: those that compute are on the clock.
-            seconds=max(whole[party][name].seconds for party in computing),
-            rounds=whole[computing[0]][name].rounds,
+            seconds=slowest[name].seconds,
+            rounds=slowest[name].rounds,
             sent=sent,
         )
     return phases, links

@@ -14,32 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cohortium.data import Cohort, scaled, with_features
-from cohortium.errors import (
-    CertificateError,
-    CohortiumError,
-    IdentityFileError,
-    ParameterError,
-    StudyError,
-)
-from cohortium.learn import AdjustedCohort, revealed_shapes
+from cohortium.errors import CohortiumError, ParameterError
+from cohortium.learn import KEPT_FEATURES, AdjustedCohort
 from cohortium.learn import Cohort as TrainingRows
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
-from cohortium.net import (
-    Identity,
-    Mesh,
-    Peer,
-    check_identity_certificate,
-    connect,
-    fingerprint,
-)
+from cohortium.net import Identity, Mesh, Peer, connect
 from cohortium.ring import Engine, NumpyEngine, TensorFlowEngine
 from cohortium.run.adjusting import training_rows
 from cohortium.run.agreeing import Agreed, agree
 from cohortium.run.audit import AuditLog
 from cohortium.run.clocks import check_clocks
 from cohortium.run.consent import check_own, collect
-from cohortium.run.planning import Plan, make_plan, run_training
+from cohortium.run.filtering import filter_plan, filter_together
+from cohortium.run.peers import check_identity, study_peers
+from cohortium.run.planning import Plan, fix_shapes, make_plan, run_training
 from cohortium.run.preparing import prepare_site
 from cohortium.run.results import Results, file_digests, make_output, write_agreement, write_results
 from cohortium.run.software import software
@@ -123,7 +112,7 @@ def _run(
     certificates = {peer.name: peer.certificate_pem for peer in peers}
     timeline = Timeline(tell, study.model.iterations)
     timeline.phase("prepare")
-    cohort, naming, folds = prepare_site(study, setup.name, setup.cohort, tell)
+    cohort, naming, folds, counts = prepare_site(study, setup.name, setup.cohort, tell)
     if setup.cohort is not None and setup.policy is not None:
         setup.policy.check_data(study, setup.cohort)
         if setup.register is not None:
@@ -147,41 +136,47 @@ def _run(
         check_clocks(mesh)
         signatures = collect(mesh, setup.study, signatures)
         write_agreement(setup.output, setup.study, signatures.values())
-        owners, receivers = study.with_role("data"), ledger.receivers("model")
+        owners = study.with_role("data")
+        named = {*ledger.receivers("model"), *ledger.receivers(KEPT_FEATURES)}
         agreed = agree(
             mesh,
             owners,
             cohort,
             mode=study.features.mode,
-            names_needed=not set(receivers) <= set(owners),
+            names_needed=not named <= set(owners),
             naming=naming,
             own_folds=folds,
             folds=study.validation.folds if study.validation is not None else None,
         )
         for line in agreed.lines():
             tell({"event": "note", "text": line, "public": True})
-        plan, form = make_plan(study, agreed.sizes, agreed.feature_count, agreed.folds)
-        tell({"event": "note", "text": f"Form of the training: {form}.", "public": True})
-        choose = study.validation.choose if study.validation is not None else None
-        ledger.fix_shapes(
-            revealed_shapes(
-                plan,
-                list(ledger.allowed),
-                choose=choose,
-                frequencies=study.preparation.by_frequency,
-            )
-        )
-        for line in ledger.lines():
-            tell({"event": "note", "text": line, "public": True})
         log.add("agreed", samples=agreed.sizes, features=agreed.feature_count)
-        log.add("to be revealed", list=[entry.facts() for entry in ledger.entries])
+        filtering = filter_plan(study, sum(agreed.sizes.values()), agreed.feature_count)
+        if filtering is None:
+            plan, form = _planned(study, agreed, ledger, log, tell)
+        else:
+            # Nothing else is allowed yet: its shapes follow from how many features are kept.
+            ledger.fix_shapes({KEPT_FEATURES: (agreed.feature_count,)})
+            _tell_reveals(ledger, log, tell)
         log.checkpoint("before sharing", mesh, setup.identity, certificates)
         if setup.cohort is not None and setup.register is not None:
             setup.register.add(setup.cohort, setup.study.digest)
         roles = Roles(study.with_role("compute"), *study.with_role("deal"))
         protocol = start(mesh, roles, ledger, engine)
         timeline.counters = protocol.counters
-        received = _train(setup, protocol, engine, plan, agreed, cohort, ledger, timeline, tell)
+        kept: dict[str, NDArray[np.float64]] = {}
+        if filtering is not None:
+            timeline.phase("filter")
+            agreed, kept = filter_together(
+                mesh, protocol, engine, filtering, agreed, counts, ledger.allowed
+            )
+            text = f"{agreed.feature_count:,} of {filtering.features:,} features pass the filter."
+            tell({"event": "note", "text": text, "public": True})
+            log.add("filtered", features=agreed.feature_count)
+            plan, form = _planned(study, agreed, ledger, log, tell)
+        received = kept | _train(
+            setup, protocol, engine, plan, agreed, cohort, ledger, timeline, tell
+        )
         for name, values in received.items():
             ledger.note_received(name, values)
         timeline.finish()
@@ -210,6 +205,28 @@ def _run(
     return paths
 
 
+def _planned(
+    study: Study,
+    agreed: Agreed,
+    ledger: DisclosureLedger,
+    log: AuditLog,
+    tell: Callable[[Event], None],
+) -> tuple[Plan, str]:
+    """Return the plan of the training and its form; from here on its reveals are allowed."""
+    plan, form = make_plan(study, agreed.sizes, agreed.feature_count, agreed.folds)
+    tell({"event": "note", "text": f"Form of the training: {form}.", "public": True})
+    fix_shapes(ledger, study, plan)
+    _tell_reveals(ledger, log, tell)
+    return plan, form
+
+
+def _tell_reveals(ledger: DisclosureLedger, log: AuditLog, tell: Callable[[Event], None]) -> None:
+    for entry in ledger.entries:
+        if entry.time is None:
+            tell({"event": "note", "text": entry.line(), "public": True})
+    log.add("to be revealed", list=[entry.facts() for entry in ledger.entries])
+
+
 def _part(mesh: Mesh, computing: tuple[str, ...], deadline: float) -> None:
     """Return when everybody is done; once training is over nobody may fall silent.
 
@@ -224,35 +241,6 @@ def _part(mesh: Mesh, computing: tuple[str, ...], deadline: float) -> None:
     )
 
 
-def study_peers(study: Study) -> list[Peer]:
-    """Return the parties as links need them; StudyError where address or certificate lack."""
-    peers = []
-    for party in study.party:
-        if party.address is None or party.certificate is None:
-            raise StudyError(
-                f"The study gives no address or no certificate for {party.name!r}.",
-                remedy="Every [[party]] needs both; `cohortium identity show` prints the "
-                "certificate.",
-            )
-        host, _, port = party.address.rpartition(":")
-        try:
-            check_identity_certificate(party.certificate)
-        except IdentityFileError as error:
-            raise StudyError(
-                f"The certificate of {party.name!r} in the study can not be used. {error.what}",
-                remedy=error.remedy,
-            ) from error
-        real = fingerprint(party.certificate)
-        if party.fingerprint is not None and party.fingerprint.upper() != real:
-            raise StudyError(
-                f"The fingerprint of {party.name!r} in the study is not that of the certificate "
-                f"beside it ({real}).",
-                remedy="Ask that site to read out its fingerprint, and correct the study file.",
-            )
-        peers.append(Peer(party.name, host.strip("[]"), int(port), party.certificate))
-    return peers
-
-
 def make_engine(name: str) -> Engine:
     """Return the engine of that name, "numpy" or "tensorflow"."""
     if name == "numpy":
@@ -260,19 +248,6 @@ def make_engine(name: str) -> Engine:
     if name == "tensorflow":
         return TensorFlowEngine()
     raise ParameterError(f"There is no engine {name!r}.", remedy="Choose 'numpy' or 'tensorflow'.")
-
-
-def check_identity(study: Study, name: str, identity: Identity) -> None:
-    """Raise CertificateError unless the study lists this identity's certificate for the party."""
-    listed = study.named(name).certificate
-    if listed is None or fingerprint(listed) != identity.fingerprint:
-        raise CertificateError(
-            f"The study lists {'no' if listed is None else 'another'} certificate for {name!r}; "
-            f"this site's has SHA-256 {identity.fingerprint}.",
-            remedy="Use the identity that was sent to the others, or put the new certificate into "
-            "the study file at every site.",
-            party=name,
-        )
 
 
 def _train(

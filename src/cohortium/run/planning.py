@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cohortium.data import assignment_of, fold_assignment
 from cohortium.learn import (
     FEATURE_STATISTICS,
+    KEPT_FEATURES,
     AdjustedCohort,
     Cohort,
     DualParameters,
@@ -20,15 +21,18 @@ from cohortium.learn import (
     Watcher,
     plan_dual,
     plan_primal,
+    revealed_shapes,
     train,
     train_primal,
 )
 from cohortium.learn.form import as_primal, cheaper, dual_cost, largest_weight, primal_cost
 from cohortium.mpc import Protocol
 from cohortium.run.adjusting import adjustment_of
-from cohortium.study import Study
+from cohortium.study import DisclosureLedger, Study
 
 Plan: TypeAlias = DualPlan | PrimalPlan
+# What is revealed before the training, by programs of their own.
+_BEFORE = (FEATURE_STATISTICS, KEPT_FEATURES)
 
 
 def dual_parameters(study: Study) -> DualParameters:
@@ -92,6 +96,14 @@ def make_plan(
     return cheaper(samples, features, clip, parameters, folds, adjustment)
 
 
+def fix_shapes(ledger: DisclosureLedger, study: Study, plan: Plan) -> None:
+    """State in the ledger the shape of all that follows from the plan of the training."""
+    choose = study.validation.choose if study.validation is not None else None
+    names = [name for name in ledger.allowed if name != KEPT_FEATURES]
+    by_frequency = study.preparation.by_frequency
+    ledger.fix_shapes(revealed_shapes(plan, names, choose=choose, frequencies=by_frequency))
+
+
 def _stepwise(study: Study, samples: int, features: int) -> PrimalParameters:
     model = study.model
     # Where no learning rate is given: 1/L for standardised features, as in the dual.
@@ -123,9 +135,10 @@ def run_training(
     """Return what the training reveals to this party, by name.
 
     ``owned`` has weights where the study's samples have; such a study is trained in the dual. What
-    the sites prepare together is revealed before it (``together.run_preparation``).
+    the sites prepare together is revealed before it (``together.run_preparation``), and what they
+    keep (``filtering.run_filter``).
     """
-    disclosures = {name: to for name, to in disclosures.items() if name != FEATURE_STATISTICS}
+    disclosures = {name: to for name, to in disclosures.items() if name not in _BEFORE}
     if isinstance(plan, PrimalPlan):
         rows = {name: (own[0], own[1]) for name, own in owned.items()}
         return train_primal(protocol, plan, sizes, rows, disclosures, watcher)

@@ -17,7 +17,7 @@ from cohortium.net import Identity, LinkSpeed, connect, expiry_warning, probe
 from cohortium.run.clocks import check_clocks
 from cohortium.run.consent import check_own, collect
 from cohortium.run.forecast import PREPARE, READ, Forecast
-from cohortium.run.party import check_identity, study_peers
+from cohortium.run.peers import check_identity, study_peers
 from cohortium.run.preparing import prepare_alone, prepare_site, read_site_data
 from cohortium.run.rehearsal import StatedSize, exchange_sizes, made_up_cohort, rehearse
 from cohortium.run.software import software
@@ -132,6 +132,8 @@ def _own_rows(
         if size is None:
             return _OwnRows(None, {})
         cohort = made_up_cohort(study, size)
+        # Once before the clock runs: a run has read its file by then, and its memory is warm.
+        prepare_alone(study, cohort)
         start = time.perf_counter()
         prepare_alone(study, cohort)
         return _OwnRows(size, {PREPARE: time.perf_counter() - start}, cohort)

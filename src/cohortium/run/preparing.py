@@ -9,18 +9,21 @@ import numpy as np
 
 from cohortium.data import (
     Cohort,
+    FeatureCounts,
     NamingReport,
     Preparation,
     by_fold,
     check_allele_counts,
     check_raw_values,
     common_names,
+    count_features,
     prepare,
     read_argument,
 )
 from cohortium.data.cohort import Labels
 from cohortium.data.wording import counted
 from cohortium.errors import LabelError, StudyError
+from cohortium.run.filtering import filter_plan
 from cohortium.run.timeline import Event
 from cohortium.study import Study
 
@@ -60,14 +63,16 @@ def prepare_alone(study: Study, cohort: Cohort) -> tuple[Cohort, list[str]]:
 
 
 class Site(NamedTuple):
-    """A site's prepared cohort, what was done to its features' names, and its folds' sizes.
+    """A site's prepared cohort, what was done to its features' names, its folds' sizes, its counts.
 
-    None each of a party without data; no sizes without cross-validation.
+    None each of a party without data; no sizes without cross-validation, no counts without a
+    filter.
     """
 
     cohort: Cohort | None = None
     naming: NamingReport | None = None
     folds: list[int] | None = None
+    counts: FeatureCounts | None = None
 
 
 def prepare_site(
@@ -78,7 +83,7 @@ def prepare_site(
     All errors about its data come before it connects: their texts may quote the data, so they must
     not reach the other parties. StudyError where data and the party's roles do not fit, LabelError
     where there are no labels, or a label or a weight is beyond the study's bound, and what
-    ``common_names``, ``prepare`` and ``by_fold`` raise.
+    ``common_names``, ``count_features``, ``prepare`` and ``by_fold`` raise.
     """
     owns = name in study.with_role("data")
     if not owns:
@@ -103,13 +108,17 @@ def prepare_site(
     named, naming = common_names(cohort, study.features.names, study.features.aliases)
     if study.features.list is not None:
         named = named.select_features(study.features.list)
+    counts = None
+    rules = filter_plan(study, len(named.samples), len(named.features))
+    if rules is not None:
+        counts = count_features(named, rules.counted)
     prepared, done = prepare_alone(study, named)
     for line in (*prepared.notes, *naming.lines(), *done):
         tell({"event": "note", "text": line})
     if study.validation is not None:
         prepared, folds = by_fold(prepared, study.validation.folds)
-        return Site(prepared, naming, folds)
-    return Site(prepared, naming)
+        return Site(prepared, naming, folds, counts)
+    return Site(prepared, naming, counts=counts)
 
 
 def _check_bounds(study: Study, cohort: Cohort) -> None:

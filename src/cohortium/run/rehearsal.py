@@ -20,13 +20,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cohortium.data import Cohort
 from cohortium.data.values import Array, Features, Values
 from cohortium.errors import FrameError
-from cohortium.learn import AdjustedCohort, revealed_shapes
+from cohortium.learn import KEPT_FEATURES, AdjustedCohort
 from cohortium.learn import Cohort as TrainingRows
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
 from cohortium.net import Mesh
 from cohortium.ring import NumpyEngine
 from cohortium.run.adjusting import adjustment_of, training_rows
+from cohortium.run.filtering import filter_plan, run_filter
 from cohortium.run.forecast import (
     EARLY,
     LATE,
@@ -38,7 +39,7 @@ from cohortium.run.forecast import (
     of_all_parties,
 )
 from cohortium.run.memory import peak_memory
-from cohortium.run.planning import make_plan, run_training
+from cohortium.run.planning import fix_shapes, make_plan, run_training
 from cohortium.run.together import run_preparation
 from cohortium.study import DisclosureLedger, Study
 
@@ -161,8 +162,9 @@ def rehearse(
     """Return the forecast that all parties come to; all call it at the same point.
 
     ``sizes`` are of all data owners, in the study's order; the features in common are taken to be
-    the fewest of any. ``alone`` are the seconds by phase of what this party did before. Raises
-    FixedPointOverflowError where such a training does not fit, and what a run's links raise.
+    the fewest of any, and all to pass the study's filter. ``alone`` are the seconds by phase of
+    what this party did before. Raises FixedPointOverflowError where such a training does not fit,
+    and what a run's links raise.
     """
     samples = {name: size.samples for name, size in sizes.items()}
     features = min(size.features for size in sizes.values())
@@ -172,10 +174,7 @@ def rehearse(
     plan = whole.shortened(few)
     choose = study.validation.choose if study.validation is not None else None
     ledger = DisclosureLedger.of(study)
-    counts = study.preparation.by_frequency
-    ledger.fix_shapes(
-        revealed_shapes(plan, list(ledger.allowed), choose=choose, frequencies=counts)
-    )
+    fix_shapes(ledger, study, plan)
     roles = Roles(study.with_role("compute"), *study.with_role("deal"))
     engine = NumpyEngine()
     # Before the parties exchange keys: time to make rows up must not count as waiting for a peer.
@@ -184,6 +183,11 @@ def rehearse(
         owned[mesh.name] = _training_rows(study, samples[mesh.name], features)
     protocol = start(mesh, roles, ledger, engine)
     meter = _Meter(mesh, protocol, few)
+    filtering = filter_plan(study, sum(samples.values()), features)
+    if filtering is not None:
+        ledger.fix_shapes({KEPT_FEATURES: (features,)})
+        none = {name: np.zeros((len(filtering.counted), features)) for name in owned}
+        engine.run(lambda: run_filter(protocol, filtering, samples, none, ledger.allowed, meter))
     zeros = np.zeros(features)
     moments = {mesh.name: (zeros, zeros)} if mesh.name in samples else {}
     engine.run(

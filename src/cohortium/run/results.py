@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import hashlib
 import json
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 import cohortium
 from cohortium.errors import ParameterError
-from cohortium.learn import FEATURE_STATISTICS, Model
+from cohortium.learn import FEATURE_STATISTICS, KEPT_FEATURES, Model
 from cohortium.mpc import Protocol
 from cohortium.net import Mesh
 from cohortium.run.adjusting import model_parts
@@ -38,7 +39,9 @@ from cohortium.study import (
 
 RECORD_FILE = "record.json"
 METRICS_FILE = "metrics.json"
+KEPT_FILE = "kept_features.csv"
 STUDY_FILE = "study.toml"
+MODEL_FILES = "model*.json"
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,10 @@ def make_output(output: Path, *, fresh: bool) -> None:
     try:
         output.mkdir(parents=True, exist_ok=True)
         if fresh:
-            # Not every run has metrics: an earlier run's must not be taken for this one's.
-            for name in (METRICS_FILE, RECORD_FILE, AUDIT_FILE):
-                (output / name).unlink(missing_ok=True)
+            # Not every run has metrics or the same λs: an earlier run's must not be taken for it.
+            names = (METRICS_FILE, KEPT_FILE, RECORD_FILE, AUDIT_FILE)
+            for path in (*(output / name for name in names), *output.glob(MODEL_FILES)):
+                path.unlink(missing_ok=True)
         elif (output / RECORD_FILE).exists():
             raise ParameterError(
                 f"{output} holds the record of a finished run.",
@@ -90,7 +94,8 @@ def write_agreement(output: Path, study: StudyFile, signatures: Iterable[Signatu
 
 def file_digests(output: Path, models: Iterable[Path]) -> dict[str, str]:
     """Return the SHA-256 of each file that the run has written, the audit log apart."""
-    names = [STUDY_FILE, signatures_path(Path(STUDY_FILE)).name, RECORD_FILE, METRICS_FILE]
+    names = [STUDY_FILE, signatures_path(Path(STUDY_FILE)).name]
+    names += [RECORD_FILE, METRICS_FILE, KEPT_FILE]
     paths = [output / name for name in names if (output / name).exists()] + list(models)
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
@@ -106,6 +111,10 @@ def write_results(output: Path, results: Results) -> list[Path]:
         if metrics:
             text = json.dumps(metrics, indent=1)
             (output / METRICS_FILE).write_text(text + "\n", encoding="utf-8")
+        if KEPT_FEATURES in results.received and results.agreed.features is not None:
+            rows = [["feature"], *([name] for name in results.agreed.features)]
+            with (output / KEPT_FILE).open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerows(rows)
         record = json.dumps(_record(results), indent=1)
         (output / RECORD_FILE).write_text(record + "\n", encoding="utf-8")
     except OSError as error:
@@ -176,7 +185,7 @@ def _metrics(results: Results) -> dict[str, Any]:
         if found.ndim == 1
         else [[round(float(value), 6) for value in pair] for pair in found.T]
         for name, found in results.received.items()
-        if name not in ("model", "bounds", "calibration", FEATURE_STATISTICS)
+        if name not in ("model", "bounds", "calibration", FEATURE_STATISTICS, KEPT_FEATURES)
     }
     counts = results.received.get("calibration")
     if study.validation is None or (not values and counts is None):
@@ -203,7 +212,7 @@ def _calibration(study: Study, counts: NDArray[np.float64]) -> dict[str, Any]:
 
 
 def _record(results: Results) -> dict[str, Any]:
-    counters = results.protocol.counters
+    counters, unfiltered = results.protocol.counters, results.agreed.unfiltered
     return {
         "format": "cohortium-record/1",
         "study": results.study.study.study.name,
@@ -214,6 +223,7 @@ def _record(results: Results) -> dict[str, Any]:
         "session": results.mesh.session_id.hex(),
         "samples": results.agreed.sizes,
         "features": results.agreed.feature_count,
+        **({} if unfiltered is None else {"features_before_filter": unfiltered}),
         "alignment": results.agreed.alignment(),
         "form": results.form,
         "plan": results.plan.lines(),

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cohortium.data import Cohort, PooledStatistics, allele_counts, site_moments
+from cohortium.data import Cohort, PooledStatistics, count_features, site_moments
+from cohortium.data.counts import ALLELES, MISSING
 from cohortium.data.values import Matrix
 from cohortium.learn import (
     FEATURE_STATISTICS,
@@ -84,8 +85,12 @@ def prepare_together(
     """
     if FEATURE_STATISTICS not in disclosures:
         return {}
-    count = allele_counts if study.preparation.by_frequency else site_moments
-    parts = {} if aligned is None else {name: count(aligned)}
+    parts: dict[str, Moments | AlleleCounts] = {}
+    if aligned is not None and study.preparation.by_frequency:
+        missing, alleles = count_features(aligned, (MISSING, ALLELES)).numbers
+        parts[name] = (missing, alleles)
+    elif aligned is not None:
+        parts[name] = site_moments(aligned)
     # A program of its own, since what it reveals is needed to make the training's inputs.
     received: dict[str, NDArray[np.float64]] = engine.run(
         lambda: run_preparation(

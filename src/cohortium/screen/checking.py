@@ -10,7 +10,7 @@ from rich.text import Text
 
 from cohortium.data import DataCheck, builds_in_words
 from cohortium.data.wording import counted
-from cohortium.run.forecast import READ, Forecast
+from cohortium.run.forecast import FILTER, READ, Forecast
 from cohortium.run.preflight import Preflight
 from cohortium.run.verifying import Verdict
 from cohortium.study import StudyFile
@@ -78,7 +78,9 @@ def _show_forecast(console: Console, forecast: Forecast) -> None:
     console.print(
         f"From a rehearsal of {forecast.rehearsed} of {forecast.iterations} iterations on made-up "
         "rows. Starting the program and waiting for each other come on top"
-        + ("." if READ in forecast.phases else ", and reading the data."),
+        + ("." if READ in forecast.phases else ", and reading the data.")
+        + " All features are taken to pass the filter: with fewer it takes less."
+        * (FILTER in forecast.phases),
         highlight=False,
     )
     for (sender, receiver), sent in forecast.links.items():

@@ -165,7 +165,8 @@ def _show_calibration(console: Console, metrics: Mapping[str, Any]) -> None:
     """Print how many samples of either class were predicted how likely, by tenths."""
     found = metrics["calibration"]
     least = found["minimum_count"]
-    suppressed = "" if least is None else f" (0, 0 where one of them is from 1 to {least - 1})"
+    small = "1" if least == 2 else f"from 1 to {(least or 0) - 1}"
+    suppressed = "" if least is None else f" (0, 0 where one of them is {small})"
     console.print(
         f"{metrics['folds']}-fold cross-validation, held-out samples by predicted probability, "
         f"negative + positive{suppressed}:",

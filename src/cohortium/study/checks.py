@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cohortium.study.complaints import Complaints
 from cohortium.study.covariate_checks import check_covariates
+from cohortium.study.filter_checks import check_filter
 
 if TYPE_CHECKING:
     from cohortium.study.schema import Study
@@ -18,7 +19,7 @@ _COUNTS = ("calibration",)
 # Of larger raw values the model's weights would be too small for their unit.
 _LARGEST_SECRETLY_POOLED = 1024.0
 # What is revealed without a cross-validation.
-_UNVALIDATED = ("model", "feature_statistics")
+_UNVALIDATED = ("model", "feature_statistics", "kept_features")
 # And that which is of labels that are numbers.
 _OF_NUMBERS = ("r2", "mse")
 
@@ -30,6 +31,7 @@ def check_study(study: Study, source: str, text: str) -> None:
     _check_features(study, complaints)
     check_covariates(study, complaints)
     _check_reveals(study, complaints)
+    check_filter(study, complaints)
     _check_preparation(study, complaints)
     _check_model(study, complaints)
     _check_kind(study, complaints)

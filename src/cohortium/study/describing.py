@@ -15,6 +15,7 @@ _ROLES = {
 _WHAT = {
     "model": "the weight of every feature, and the intercept",
     "feature_statistics": "the mean and the variance of every feature over all samples",
+    "kept_features": "of every feature whether it passes the filter, not by which rule it fails",
     "accuracy": "the share of held-out samples that are told right, for each λ",
     "balanced_accuracy": "the mean of sensitivity and specificity on held-out samples, for each λ",
     "sensitivity": "the share of held-out positives told right, for each λ",
@@ -69,6 +70,7 @@ def _work(study: Study) -> list[str]:
         *_preparation(study),
     ]
     lines.append(_FEATURES[study.features.mode] + _FORMS[study.features.names])
+    lines += _filtered(study)
     lines += _adjusted(study)
     if model.class_weight == "balanced":
         lines.append("Classes are weighted by their counts, which stay secret.")
@@ -100,6 +102,27 @@ def _work(study: Study) -> list[str]:
             "TensorBoard's event files too."
         )
     return lines
+
+
+def _filtered(study: Study) -> list[str]:
+    """Return which features are left out by what is counted over all sites' samples."""
+    rules = study.filter
+    if rules is None:
+        return []
+    told = []
+    if rules.max_missing is not None:
+        told.append(f"more than {100 * rules.max_missing:g} % of its values are missing")
+    if rules.min_maf is not None:
+        told.append(f"its rarer allele has a frequency below {100 * rules.min_maf:g} %")
+    if rules.hwe_p is not None:
+        told.append(
+            "the chi-squared test of Hardy–Weinberg equilibrium, of cases and controls together, "
+            f"gives p < {rules.hwe_p:g}"
+        )
+    return [
+        "Before that, counts of each feature over all sites' samples are compared on shares. A "
+        f"feature is left out by all sites where {', or '.join(told)}. No count is revealed.",
+    ]
 
 
 def _adjusted(study: Study) -> list[str]:
@@ -207,9 +230,8 @@ def _besides(study: Study, reveal: Reveal) -> str:
 def _suppressed(reveal: Reveal) -> str:
     if reveal.minimum_count is None:
         return ""
-    return (
-        f"; where a count is from 1 to {reveal.minimum_count - 1}, both of that tenth are told as 0"
-    )
+    small = "1" if reveal.minimum_count == 2 else f"from 1 to {reveal.minimum_count - 1}"
+    return f"; where a count is {small}, both of that tenth are told as 0"
 
 
 def _public(study: Study) -> list[str]:
@@ -220,6 +242,8 @@ def _public(study: Study) -> list[str]:
         "Who sends how many bytes when: these depend on sizes only, never on values.",
         "The software's version, and the certificates and signatures of all.",
     ]
+    if study.filter is not None:
+        lines.insert(1, "How many features pass the filter.")
     if study.validation is not None:
         grouped = study.validation.group
         of_groups = f", which tells something of how large each {grouped!r} is" if grouped else ""
@@ -232,8 +256,10 @@ def _names(study: Study) -> str:
     owners, mode = set(study.with_role("data")), study.features.mode
     if mode == "list":
         return "Names of features are those in the study; none are sent."
-    if any(reveal.what == "model" and not set(reveal.to) <= owners for reveal in study.reveal):
-        return "The names of all features, as a receiver of the model owns no samples."
+    for reveal in study.reveal:
+        if reveal.what in ("model", "kept_features") and not set(reveal.to) <= owners:
+            what = reveal.what.replace("_", " ")
+            return f"The names of all features, as a receiver of the {what} owns no samples."
     if mode == "same":
         return "That all sites have the same features, by a digest; no names are sent."
     return "The names of all features, where the sites' lists differ."
@@ -303,6 +329,12 @@ def _risks(study: Study) -> list[str]:
                 "Who holds a person's genotypes can judge by a site's allele frequencies whether "
                 "the person is among its samples, the better the more variants there are."
             )
+    if "kept_features" in revealed:
+        risks.append(
+            "Which features pass the filter depends on all sites' counts. Whoever knows all sites' "
+            "but one learns of that one's counts whether they bring a feature over a limit"
+            + (f": {owners[0]} of {owners[1]}, and the reverse." * (len(owners) == 2) or ".")
+        )
     if study.validation is not None and study.validation.group is not None:
         risks.append(
             f"Each site keeps the samples of one {study.validation.group!r} together. Who has "

@@ -107,9 +107,9 @@ class DisclosureLedger(Ledger):
         return [entry.line() for entry in self._entries.values()]
 
     def fix_shapes(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """State the shape of each entry; until then nothing is allowed."""
-        for name, entry in self._entries.items():
-            entry.shape = tuple(shapes[name])
+        """State the shapes of entries, all or some; until then nothing of them is allowed."""
+        for name, shape in shapes.items():
+            self._entries[name].shape = tuple(shape)
 
     def authorise(self, name: str, receivers: Sequence[str], shape: tuple[int, ...]) -> None:
         """Return if the study lists it; DisclosureError, before anything is sent, if not."""

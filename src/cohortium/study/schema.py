@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from cohortium.data import Covariate
-from cohortium.data.frequencies import MOST_ALLELES
+from cohortium.data.counts import MOST_ALLELES
 from cohortium.errors import StudyError
 from cohortium.study.checks import check_study
 from cohortium.study.wording import explain
@@ -107,6 +107,19 @@ class FeaturesSection(_Strict):
     aliases: dict[FeatureName, FeatureName] = {}
 
 
+class FilterSection(_Strict):
+    """``[filter]``: features that all sites leave out, by counts of all their samples together.
+
+    A feature stays where at most ``max_missing`` of its values are missing, its rarer allele has a
+    frequency of ``min_maf`` or above, and the chi-squared test of Hardy–Weinberg equilibrium gives
+    ``hwe_p`` or above; of a rule that is not given nothing is asked.
+    """
+
+    max_missing: Annotated[float, Field(ge=0, le=1)] | None = None
+    min_maf: Annotated[float, Field(gt=0, le=0.5)] | None = None
+    hwe_p: Annotated[float, Field(gt=0, le=0.5)] | None = None
+
+
 class PreparationSection(_Strict):
     """``[preparation]``: what each site does to its values before they are shared.
 
@@ -188,7 +201,7 @@ class Reveal(_Strict):
     ``minimum_count`` is for what consists of counts: smaller ones are suppressed before the reveal.
     """
 
-    what: Literal["model", Metric, "calibration", "feature_statistics"]
+    what: Literal["model", Metric, "calibration", "feature_statistics", "kept_features"]
     to: Annotated[list[PartyName], Field(min_length=1)]
     minimum_count: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
 
@@ -200,6 +213,7 @@ class Study(_Strict):
     party: Annotated[list[Party], Field(min_length=3)]
     data: DataSection = DataSection()
     features: FeaturesSection = FeaturesSection()
+    filter: FilterSection | None = None
     preparation: PreparationSection = PreparationSection()
     model: ModelSection = ModelSection()
     validation: ValidationSection | None = None

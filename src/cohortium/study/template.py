@@ -59,6 +59,13 @@ mode = "same"                   # "same": all sites have the same; "intersection
 #list = ["TP53", "ESR1"]        # of mode = "list": every site must have them
 #aliases = {{ "HER2" = "ERBB2" }} # of names = "gene"
 
+# Features that all sites leave out, by counts of all their samples together, which stay secret.
+# Needs the [[reveal]] "kept_features" below. min_maf and hwe_p are for genotypes.
+#[filter]
+#max_missing = 0.05             # a share of values above this is too many missing, 0 to 1
+#min_maf = 0.01                 # the least frequency of the rarer allele, above 0 to 0.5
+#hwe_p = 1e-6                   # the least p of Hardy–Weinberg equilibrium, of calls, to 0.5
+
 [preparation]
 #impute = "site-mean"           # missing values, by each site's own mean; "pooled-mean" where
                                 # "feature_statistics" are revealed
@@ -97,7 +104,8 @@ folds = 5                       # 2 to 100
 
 # Everything that becomes readable, and to whom: nothing else does. One entry for each of "model",
 # "accuracy", "balanced_accuracy", "sensitivity", "specificity", "log_loss", "brier", "auc",
-# "auc_bounds", "calibration", "feature_statistics"; of a linear regression "model", "r2", "mse".
+# "auc_bounds", "calibration", "feature_statistics", "kept_features"; of a linear regression
+# "model", "r2", "mse".
 [[reveal]]
 what = "model"
 to = {receivers}
@@ -116,6 +124,11 @@ to = {receivers}
 # of "allele-frequency" each variant's frequency.
 #[[reveal]]
 #what = "feature_statistics"
+#to = {receivers}
+
+# Of [filter]: which features pass all of its rules, to all data owners.
+#[[reveal]]
+#what = "kept_features"
 #to = {receivers}
 """
 

@@ -70,7 +70,8 @@ def run_in_threads(
                     on_mesh(mesh)
                 outcome.meshes[name] = mesh
                 outcome.engines[name] = own = engine()
-                protocol = start(mesh, roles, ledger or OpenLedger(), own)
+                listed = OpenLedger() if ledger is None else ledger
+                protocol = start(mesh, roles, listed, own)
                 outcome.protocols[name] = protocol
                 result = own.run(lambda: program(protocol, name))
             # Only now has every party said goodbye: nobody stopped after this one was done.
