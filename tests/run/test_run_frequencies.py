@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,12 @@ from run_sites import LABEL, NEGATIVE, POSITIVE, Cells, parsed, study_text
 from sklearn.linear_model import LogisticRegression
 
 from cohortium.data import Cohort, PooledStatistics
-from cohortium.errors import CohortiumError, DataValueError
+from cohortium.errors import CohortiumError, DataValueError, FeatureError
 from cohortium.learn import DualPlan, Model
 from cohortium.run.local import simulate
 from cohortium.run.planning import make_plan
 from cohortium.run.predicting import predict
+from cohortium.run.preparing import prepare_site
 
 Matrix = np.ndarray[Any, Any]
 FOLDER = Path(os.environ.get("COHORTIUM_DATA") or Path(__file__).parents[3] / "shared" / "data")
@@ -261,3 +262,23 @@ def test_the_plan_holds_for_genotypes_without_heterozygotes() -> None:
     prepared = statistics.prepare(cohort, 100.0)[0].values[:, :]
     trace = (prepared**2).sum() * 2.0**-plan.kappa_exponent
     assert trace == pytest.approx(plan.most_trace)
+
+
+def test_a_site_tells_its_genome_build_or_the_studys() -> None:
+    values = numbers(table("north", 40).rows)
+    names = [f"1:{1000 + place}:A:C" for place in range(25)]
+    samples = [str(place) for place in range(40)]
+    cohort = Cohort(values, samples, names, np.arange(40) % 2, POSITIVE, NEGATIVE)
+    stated = VARIANTS + '\nbuild = "GRCh38"'
+    for features, build, told in (
+        (VARIANTS, "GRCh37", "GRCh37"),
+        (VARIANTS, None, "unknown"),
+        ('mode = "same"', "GRCh37", None),
+        (stated, None, "GRCh38"),
+        (stated, "GRCh38", "GRCh38"),
+    ):
+        study = parsed(study_text(features=features) + TOLD).study
+        site = prepare_site(study, "north", replace(cohort, build=build), lambda _: None)
+        assert site.build == told
+    with pytest.raises(FeatureError, match="its header says GRCh37"):
+        prepare_site(study, "north", replace(cohort, build="GRCh37"), lambda _: None)

@@ -345,6 +345,13 @@ def test_settings_that_contradict_each_other(lines: str, told: str) -> None:
     assert told in refused(changed("iterations = 10", f"iterations = 10\n{lines}"))
 
 
+def test_a_genome_build_is_of_variants() -> None:
+    build = changed("iterations = 10", 'iterations = 10\n[features]\nbuild = "GRCh38"')
+    assert "line 25: features.build is of variants, but features.names is 'exact'" in refused(build)
+    named = build.replace("[features]", '[features]\nnames = "variant"')
+    assert parse_study(named).study.features.build == "GRCh38"
+
+
 def test_a_union_needs_values_whose_mean_is_0() -> None:
     union = changed("clip = 8.0", 'clip = 8.0\nstandardise = "none"\n[features]\nmode = "union"')
     assert "line 23: features.mode = 'union' imputes a feature" in refused(union)

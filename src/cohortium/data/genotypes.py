@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cohortium.data.annotated import Annotated
-from cohortium.data.builds import header_note
+from cohortium.data.builds import header_build, header_note
 from cohortium.data.cohort import Cohort
 from cohortium.data.extras import imported
 from cohortium.data.files import open_text
@@ -214,7 +215,8 @@ def read_vcf(path: Path) -> Annotated:
         if number
     ]
     told = header_note(header, names)
-    return Annotated(_cohort(path, rows.whole(), samples, names, notes, told))
+    cohort = _cohort(path, rows.whole(), samples, names, notes, told)
+    return Annotated(replace(cohort, build=header_build(header)))
 
 
 def _refuse_cut_off(path: Path) -> None:

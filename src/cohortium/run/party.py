@@ -33,7 +33,7 @@ from cohortium.run.preparing import prepare_site
 from cohortium.run.results import Results, file_digests, make_output, write_agreement, write_results
 from cohortium.run.software import software
 from cohortium.run.timeline import Event, Timeline
-from cohortium.run.together import prepare_by_all, prepare_together
+from cohortium.run.together import check_samples, prepare_by_all, prepare_together
 from cohortium.study import (
     DisclosureLedger,
     RunRegister,
@@ -112,7 +112,7 @@ def _run(
     certificates = {peer.name: peer.certificate_pem for peer in peers}
     timeline = Timeline(tell, study.model.iterations)
     timeline.phase("prepare")
-    cohort, naming, folds, counts = prepare_site(study, setup.name, setup.cohort, tell)
+    cohort, naming, folds, counts, build = prepare_site(study, setup.name, setup.cohort, tell)
     if setup.cohort is not None and setup.policy is not None:
         setup.policy.check_data(study, setup.cohort)
         if setup.register is not None:
@@ -147,7 +147,9 @@ def _run(
             naming=naming,
             own_folds=folds,
             folds=study.validation.folds if study.validation is not None else None,
+            build=build,
         )
+        check_samples(study, agreed.sizes, setup.name)
         for line in agreed.lines():
             tell({"event": "note", "text": line, "public": True})
         log.add("agreed", samples=agreed.sizes, features=agreed.feature_count)

@@ -20,9 +20,11 @@ from cohortium.data import (
     prepare,
     read_argument,
 )
+from cohortium.data.builds import check_build
 from cohortium.data.cohort import Labels
 from cohortium.data.wording import counted
 from cohortium.errors import LabelError, StudyError
+from cohortium.run.agreeing import ToldBuild
 from cohortium.run.filtering import filter_plan
 from cohortium.run.timeline import Event
 from cohortium.study import Study
@@ -66,13 +68,14 @@ class Site(NamedTuple):
     """A site's prepared cohort, what was done to its features' names, its folds' sizes, its counts.
 
     None each of a party without data; no sizes without cross-validation, no counts without a
-    filter.
+    filter. ``build`` is what all are told of its genome build, None where features are no variants.
     """
 
     cohort: Cohort | None = None
     naming: NamingReport | None = None
     folds: list[int] | None = None
     counts: FeatureCounts | None = None
+    build: ToldBuild | None = None
 
 
 def prepare_site(
@@ -83,7 +86,7 @@ def prepare_site(
     All errors about its data come before it connects: their texts may quote the data, so they must
     not reach the other parties. StudyError where data and the party's roles do not fit, LabelError
     where there are no labels, or a label or a weight is beyond the study's bound, and what
-    ``common_names``, ``count_features``, ``prepare`` and ``by_fold`` raise.
+    ``common_names``, ``check_build``, ``count_features``, ``prepare`` and ``by_fold`` raise.
     """
     owns = name in study.with_role("data")
     if not owns:
@@ -109,6 +112,7 @@ def prepare_site(
     if study.features.list is not None:
         named = named.select_features(study.features.list)
     counts = None
+    build = _build(study, named)
     rules = filter_plan(study, len(named.samples), len(named.features))
     if rules is not None:
         counts = count_features(named, rules.counted)
@@ -117,8 +121,18 @@ def prepare_site(
         tell({"event": "note", "text": line})
     if study.validation is not None:
         prepared, folds = by_fold(prepared, study.validation.folds)
-        return Site(prepared, naming, folds, counts)
-    return Site(prepared, naming, counts=counts)
+        return Site(prepared, naming, folds, counts, build)
+    return Site(prepared, naming, counts=counts, build=build)
+
+
+def _build(study: Study, cohort: Cohort) -> ToldBuild | None:
+    """Return a site's genome build, the study's if that states one; FeatureError if they differ."""
+    stated = study.features.build
+    if study.features.names != "variant":
+        return None
+    if stated is not None:
+        check_build(cohort, stated)
+    return stated or cohort.build or "unknown"
 
 
 def _check_bounds(study: Study, cohort: Cohort) -> None:

@@ -40,7 +40,7 @@ from cohortium.run.forecast import (
 )
 from cohortium.run.memory import peak_memory
 from cohortium.run.planning import fix_shapes, make_plan, run_training
-from cohortium.run.together import run_preparation
+from cohortium.run.together import check_samples, run_preparation
 from cohortium.study import DisclosureLedger, Study
 
 _MOST_ITERATIONS = 200
@@ -164,10 +164,12 @@ def rehearse(
     ``sizes`` are of all data owners, in the study's order; the features in common are taken to be
     the fewest of any, and all to pass the study's filter. ``alone`` are the seconds by phase of
     what this party did before. Raises FixedPointOverflowError where such a training does not fit,
-    and what a run's links raise.
+    AgreementError where an owner brings too few samples for what is to be revealed, and what a
+    run's links raise.
     """
     samples = {name: size.samples for name, size in sizes.items()}
     features = min(size.features for size in sizes.values())
+    check_samples(study, samples, mesh.name)
     whole, form = make_plan(study, samples, features)
     iterations = study.model.iterations
     few = min(iterations, _MOST_ITERATIONS)

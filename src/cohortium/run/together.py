@@ -1,4 +1,7 @@
-"""What the sites prepare together before the training, and each site's rows prepared by it."""
+"""What the sites prepare together before the training, and each site's rows prepared by it.
+
+What they reveal for it are sums over their samples, of which each must bring enough.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from numpy.typing import NDArray
 from cohortium.data import Cohort, PooledStatistics, count_features, site_moments
 from cohortium.data.counts import ALLELES, MISSING
 from cohortium.data.values import Matrix
+from cohortium.errors import AgreementError
 from cohortium.learn import (
     FEATURE_STATISTICS,
     AlleleCounts,
@@ -23,6 +27,20 @@ from cohortium.ring import Engine
 from cohortium.run.agreeing import Agreed
 from cohortium.run.timeline import Event
 from cohortium.study import Study
+
+
+def check_samples(study: Study, sizes: Mapping[str, int], party: str) -> None:
+    """Raise AgreementError where an owner brings too few samples for what is to be revealed."""
+    few = [f"{name} ({count})" for name, count in sizes.items() if count < study.least_samples]
+    if few:
+        raise AgreementError(
+            f"Too few samples of {', '.join(few)}: where feature_statistics or kept_features are "
+            f"revealed each data owner must bring {study.least_samples} or more, as sums over a "
+            "few samples tell of each.",
+            remedy="Leave the site out, let it join its samples with another's, or take the "
+            "[[reveal]] out of the study.",
+            party=party,
+        )
 
 
 def run_preparation(

@@ -110,6 +110,12 @@ def _check_features(study: Study, complaints: Complaints) -> None:
             f"features.aliases are of genes, but features.names is {features.names!r}.",
             remedy="Say names = 'gene', or leave out the aliases.",
         )
+    if features.build is not None and features.names != "variant":
+        raise complaints.about(
+            ("features", "build"),
+            f"features.build is of variants, but features.names is {features.names!r}.",
+            remedy="Say names = 'variant', or leave out the build.",
+        )
     if features.mode == "union" and study.preparation.standardise != "site":
         raise complaints.about(
             ("features", "mode"),

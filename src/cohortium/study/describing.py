@@ -70,6 +70,8 @@ def _work(study: Study) -> list[str]:
         *_preparation(study),
     ]
     lines.append(_FEATURES[study.features.mode] + _FORMS[study.features.names])
+    if study.features.build is not None:
+        lines.append(f"Positions are of the genome build {study.features.build}.")
     lines += _filtered(study)
     lines += _adjusted(study)
     if model.class_weight == "balanced":
@@ -206,7 +208,7 @@ def _reveals(study: Study) -> list[str]:
     ]
     lines.append(
         f"{', '.join(study.with_role('compute'))}: a bit for each stated bound, whether it held. "
-        "If one did not, nothing else is revealed."
+        "If one did not, nothing else of the training is revealed."
     )
     return lines
 
@@ -244,6 +246,8 @@ def _public(study: Study) -> list[str]:
     ]
     if study.filter is not None:
         lines.insert(1, "How many features pass the filter.")
+    if study.features.names == "variant":
+        lines.insert(1, "The genome build of each data owner's variants, where its file tells it.")
     if study.validation is not None:
         grouped = study.validation.group
         of_groups = f", which tells something of how large each {grouped!r} is" if grouped else ""
@@ -329,6 +333,11 @@ def _risks(study: Study) -> list[str]:
                 "Who holds a person's genotypes can judge by a site's allele frequencies whether "
                 "the person is among its samples, the better the more variants there are."
             )
+    if study.least_samples > 1:
+        risks.append(
+            f"Of a few samples such sums tell of each: a data owner with fewer than "
+            f"{study.least_samples} is refused. Ten are few, too: a site's policy may ask for more."
+        )
     if "kept_features" in revealed:
         risks.append(
             "Which features pass the filter depends on all sites' counts. Whoever knows all sites' "

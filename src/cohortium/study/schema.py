@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from cohortium.data import Covariate
 from cohortium.data.counts import MOST_ALLELES
+from cohortium.data.variants import Build
 from cohortium.errors import StudyError
 from cohortium.study.checks import check_study
 from cohortium.study.wording import explain
@@ -51,6 +52,9 @@ Number = Annotated[float, Field(ge=-1e12, le=1e12)]
 Range = Annotated[list[Number], Field(min_length=2, max_length=2)]
 Lambda = Annotated[float, Field(ge=0, le=1e9)]
 _LARGEST_FILE = 16 << 20
+# Of sums over sites whoever knows all others' works out one site's. Rules on small cells in health
+# statistics ask for 5 to 11 people behind a number.
+_LEAST_SAMPLES = 10
 
 
 class _Strict(BaseModel):
@@ -97,11 +101,13 @@ class DataSection(_Strict):
 class FeaturesSection(_Strict):
     """``[features]``: the form of the features' names, and which features are trained on.
 
+    ``build`` is the genome build of variants' positions.
     ``mode`` "same": every site has the same ones, so that no names travel; "list": those of
     ``list``, which every site has; "intersection", "union": the sites tell each other their names.
     """
 
     names: Literal["exact", "gene", "variant"] = "exact"
+    build: Build | None = None
     mode: Literal["same", "intersection", "union", "list"] = "same"
     list: FeatureList | None = None
     aliases: dict[FeatureName, FeatureName] = {}
@@ -229,6 +235,12 @@ class Study(_Strict):
         """Whether values are standardised by pooled moments or frequencies that nobody is told."""
         told = any(each.what == "feature_statistics" for each in self.reveal)
         return self.preparation.together and not told
+
+    @property
+    def least_samples(self) -> int:
+        """How many samples each data owner must bring at least, for what is to be revealed."""
+        told = any(each.what in ("feature_statistics", "kept_features") for each in self.reveal)
+        return _LEAST_SAMPLES if told else 1
 
     @property
     def reading(self) -> dict[str, Any]:

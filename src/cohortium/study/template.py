@@ -55,6 +55,7 @@ negative = "no"
 [features]
 #names = "exact"                # or "gene": upper case, Ensembl versions off; or "variant":
                                 # chromosome:position:ref:alt, alleles and strands put in one order
+#build = "GRCh38"               # of names = "variant": the genome build; or "GRCh37", "NCBI36"
 mode = "same"                   # "same": all sites have the same; "intersection", "union"; "list"
 #list = ["TP53", "ESR1"]        # of mode = "list": every site must have them
 #aliases = {{ "HER2" = "ERBB2" }} # of names = "gene"
