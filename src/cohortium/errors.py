@@ -202,6 +202,14 @@ class AuditError(CohortiumError):
     exit_code = 7
 
 
+class CheckpointError(CohortiumError):
+    """What an earlier run kept, to go on after a crash, is damaged, or of something else."""
+
+    code = "COH-506"
+    exit_code = 7
+    for_this_site_only = True
+
+
 class PartyProcessError(CohortiumError):
     """A party's process on this machine ended without saying why."""
 

@@ -378,7 +378,7 @@ FOUND_LATER = {
     "intervals": ("u.bed", "chr1\t1\t2\nchr1\t3\t4\n", DataFileError, "a PLINK 1 .bed file"),
     "sample-major": ("s.bed", b"l\x1b\x00\x00", DataFileError, "variant after variant"),
     "vcf without first line": ("v.vcf", "#CHROM\tPOS\n1\t2\n", DataFileError, "as a VCF file"),
-    "npz cut off": ("c.npz", b"PK\x03\x04abc", DataFileError, "named as NumPy arrays"),
+    "npz cut off": ("c.npz", b"PK\x03\x04abc", DataFileError, "not a zip file"),
     "bed compressed": ("b.bed.gz", gzip.compress(b"l\x1b\x01"), DataFileError, "compressed"),
     "genes that are dates": ("e.csv", "id,1-Mar,TP53\na,1,2\n", FeatureError, "'1-Mar'"),
     "genes that are days": ("e.csv", "id,2001-09-02\na,1\n", FeatureError, "'2001-09-02'"),
@@ -460,7 +460,7 @@ def test_cohorts_of_nobody_are_refused(tmp_path):
     path = bed(tmp_path)
     path.with_suffix(".fam").write_text("")
     path.write_bytes(b"l\x1b\x01")
-    with pytest.raises(DataFileError, match="0 samples and 2 variants"):
+    with pytest.raises(DataFileError, match=r"set\.fam is empty"):
         read_cohort(path)
     row = "1\t5\t.\tA\tG\t.\t.\t.\tGT\t0/1\t1|0\n"
     pytest.importorskip("cyvcf2")

@@ -152,3 +152,20 @@ def test_a_text_vcf_that_breaks_off_says_where(tmp_path, capfd, packed):
     with pytest.raises(DataFileError, match="damaged after variant 1:4 "):
         read_cohort(path)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_real_file_as_bcf_is_read_as_the_text(shared, tmp_path):
+    cyvcf2 = pytest.importorskip("cyvcf2")
+    source = shared("ceu_exon_vcf") / "CEU_Exon.vcf.gz"
+    reader = cyvcf2.VCF(str(source))
+    for chromosome in [*map(str, range(1, 23)), "X", "Y"]:
+        # The file declares none, and BCF refers to them by number.
+        reader.add_to_header(f"##contig=<ID={chromosome}>")
+    writer = cyvcf2.Writer(str(tmp_path / "ceu.bcf"), reader, "wb")
+    for variant in reader:
+        writer.write_record(variant)
+    writer.close()
+    text, binary = read_cohort(source), read_cohort(tmp_path / "ceu.bcf")
+    assert binary.values.shape[0] == 90
+    assert (binary.samples, binary.features) == (text.samples, text.features)
+    np.testing.assert_array_equal(binary.values, text.values)

@@ -98,7 +98,7 @@ def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
         "60 features, the same at every site.",
         "5-fold cross-validation, mean over the folds:",
         "The report of the run: cohortium-run/north/report.html",
-        "intact  19 events, chained",
+        "intact  22 events, chained",
         "revealed    model (61 × 3) to north, south; ",
         "A simulation on one machine: its certificates were made for the run.",
     ):

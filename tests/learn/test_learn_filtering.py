@@ -14,6 +14,8 @@ from scipy.stats import chi2
 
 from cohortium.errors import EncodingError, FixedPointOverflowError
 from cohortium.learn import KEPT_FEATURES, FilterPlan, filtering, kept_features, plan_filter
+from cohortium.mpc.clear import EXACT, ClearProtocol
+from cohortium.ring import TensorFlowEngine
 
 RULES: dict[str, Any] = {
     "max_missing": Fraction(1, 20),
@@ -60,7 +62,7 @@ def passes(totals: np.ndarray[Any, Any], samples: int, rules: dict[str, Any]) ->
 
 
 def secure(
-    plan: FilterPlan, owned: dict[str, Any], sizes: dict[str, int], computing: int
+    plan: FilterPlan, owned: dict[str, Any], sizes: dict[str, int], computing: int, **options: Any
 ) -> tuple[np.ndarray[Any, Any], int, dict[str, int]]:
     """Return the bits, and rounds and bytes by gate of p0.
 
@@ -76,7 +78,7 @@ def secure(
         return kept.reveal(KEPT_FEATURES, ["p0"]), rounds, sent
 
     outsiders = [name for name in owned if name == GUEST]
-    found = run_parties(program, computing, outsiders=outsiders)["p0"]
+    found = run_parties(program, computing, outsiders=outsiders, **options)["p0"]
     assert plan.dropped or np.array_equal(found[0], run_clear(program)[0])
     return found
 
@@ -225,6 +227,28 @@ def test_features_go_through_in_blocks(monkeypatch) -> None:
     assert again == sent
 
 
+def test_tensors_decide_alike(monkeypatch) -> None:
+    """Eagerly, in blocks, and with bits that are dropped."""
+    pytest.importorskip("tensorflow")
+    monkeypatch.setattr(filtering, "_BLOCK_FEATURES", 40)
+    random, sizes = np.random.default_rng(5), {"p0": 1500, "p1": 900, GUEST: 60}
+    owned = {name: counts(random, size, 60) for name, size in sizes.items()}
+    plan = plan_filter(2460, 60, **RULES)
+    assert plan.dropped > 0
+    on_numpy = secure(plan, owned, sizes, 2)
+    on_tensors = secure(plan, owned, sizes, 2, engine=lambda: TensorFlowEngine(traced=False))
+    assert np.array_equal(on_numpy[0], passes(sum(owned.values()), 2460, RULES))
+    assert np.array_equal(on_tensors[0], on_numpy[0])
+    assert on_tensors[1:] == on_numpy[1:]
+
+
+@pytest.mark.parametrize(("least", "first"), [(1e-3, 774), (1e-6, 887)])
+def test_up_to_how_many_samples_nothing_is_dropped(least, first) -> None:
+    """The numbers of docs/protocol.md."""
+    assert plan_filter(first - 1, 1, hwe_p=least).dropped == 0
+    assert plan_filter(first, 1, hwe_p=least).dropped == 1
+
+
 def test_half_a_million_features_are_eight_blocks() -> None:
     assert len(plan_filter(1000, 500_000, max_missing=Fraction(1, 10)).blocks) == 8
 
@@ -237,6 +261,20 @@ def test_counts_that_can_not_be_are_refused_at_their_owner() -> None:
         return kept_features(protocol, plan, {"p0": 20}, own)
 
     assert isinstance(run_parties(program, fail=True).errors["p0"], EncodingError)
+
+
+@pytest.mark.parametrize("least", [5e-324, 1e-50, 1e-6, 0.5])
+def test_what_is_planned_fits_the_ring(least) -> None:
+    """Or an operator would refuse it, when counts are shared already."""
+    rules = {"max_missing": Fraction(1), "min_maf": Fraction(499_999, 10**6)}
+    plans = [
+        plan_filter(samples, 1, **rules, hwe_p=least)
+        for samples in (2, *np.geomspace(3, 46_340, 60).astype(int).tolist(), 46_340)
+    ]
+    for plan in (*plans, plan_filter(281_000_000, 1, **rules)):
+        none = np.zeros((len(plan.counted), 1))
+        kept = kept_features(ClearProtocol(exact=EXACT), plan, {CLEAR: plan.samples}, {CLEAR: none})
+        assert kept.shape == (1,)
 
 
 def test_more_samples_than_fit_are_refused_beforehand() -> None:

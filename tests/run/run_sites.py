@@ -83,9 +83,11 @@ def study_text(
     deadline: float = 20,
     connect_timeout: float = 20,
     features: str = 'mode = "intersection"',
+    checkpoint_every: int | None = None,
+    more: str = "",
     extra: Mapping[str, str] | None = None,
 ) -> str:
-    """Return a study file; ``extra`` holds further lines of a party's section."""
+    """Return a study file; ``extra`` holds more lines of a party's section, ``more`` sections."""
     receivers = to or [name for name, roles in parties.items() if "receive" in roles]
     sections = [
         f'[[party]]\nname = "{name}"\nroles = {list(roles)}\n{(extra or {}).get(name, "")}'
@@ -97,6 +99,7 @@ def study_text(
             'name = "test"',
             f"deadline = {deadline}",
             f"connect_timeout = {connect_timeout}",
+            *([] if checkpoint_every is None else [f"checkpoint_every = {checkpoint_every}"]),
             *sections,
             "[data]",
             f'label = "{LABEL}"',
@@ -110,6 +113,7 @@ def study_text(
             "[[reveal]]",
             'what = "model"',
             f"to = {list(receivers)}",
+            more,
             "",
         ]
     )

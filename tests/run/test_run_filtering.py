@@ -43,11 +43,12 @@ from cohortium.study import DisclosureLedger, StudyFile
 RULES = "max_missing = 0.02\nmin_maf = 0.05\nhwe_p = 1e-6"
 
 
-def filtered(rules: str = RULES, features: str = 'mode = "same"', to: str = "") -> StudyFile:
+TOLD = '\n[[reveal]]\nwhat = "kept_features"\nto = ["north", "south"]\n'
+
+
+def filtered(rules: str, further: str = "") -> StudyFile:
     """Return a study of two sites with a filter."""
-    receivers = to or '["north", "south"]'
-    told = f'\n[[reveal]]\nwhat = "kept_features"\nto = {receivers}\n'
-    return parsed(study_text(features=f"{features}\n[filter]\n{rules}") + told)
+    return parsed(study_text(features=f'mode = "same"\n[filter]\n{rules}') + TOLD + further)
 
 
 @dataclass
@@ -105,8 +106,7 @@ def genotype_study(rules: str | None) -> StudyFile:
     text = text.replace(LABEL, "pop.group").replace("BCR/ABL", "YRI").replace("NEG", "CEU")
     if rules is None:
         return parsed(text)
-    told = '[[reveal]]\nwhat = "kept_features"\nto = ["north", "south"]\n'
-    return parsed(text.replace("[model]", f"[filter]\n{rules}\n[model]") + told)
+    return parsed(text.replace("[model]", f"[filter]\n{rules}\n[model]") + TOLD)
 
 
 def by_plink(genotypes: Genotypes) -> set[str]:
@@ -226,6 +226,29 @@ def test_missing_values_of_expression_and_of_what_a_site_lacks(tmp_path: Path) -
         assert features == tuple(gene for gene in genes(0, 11) if gene != "GENE01")
     assert local.records["lab"]["features"] == 10
     assert not (tmp_path / "out/lab/kept_features.csv").exists()
+
+
+def test_pooled_statistics_are_of_the_kept_features_alone(tmp_path: Path) -> None:
+    tables = {
+        name: expression({"GENE03": 2, "GENE07": 3}, genes(0, 9), name)
+        for name in ("north", "south")
+    }
+    data = {name: str(table.write(tmp_path / f"{name}.csv")) for name, table in tables.items()}
+    pooled = '[preparation]\nstandardise = "pooled"\nimpute = "pooled-mean"\nvalue_bound = 16.0'
+    rules = f"max_missing = 0.1\n{pooled}"
+    told = '[[reveal]]\nwhat = "feature_statistics"\nto = ["north", "south"]\n'
+    local = simulate(filtered(rules, told), data, tmp_path / "out", lambda *_: None)
+    model = Model.load(local.models["south"][0])
+    assert model.features == tuple(gene for gene in genes(0, 9) if gene != "GENE07")
+    values = [
+        [float(row[table.header.index("GENE08")]) for row in table.rows]
+        for table in tables.values()
+    ]
+    assert len(model.preparation["mean"]) == len(model.preparation["variance"]) == 8
+    assert model.preparation["mean"][-1] == pytest.approx(np.mean(values), abs=1e-5)
+    ledger = {entry["what"]: entry["shape"] for entry in local.records["uni"]["revealed"]}
+    assert ledger["feature_statistics"] == [2, 8]
+    assert ledger["kept_features"] == [9]
 
 
 def labelled(values: Any) -> Cohort:

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from run_sites import OWNER, TWO_SITES, parsed, study_text
 
+from cohortium.data import Cohort, class_sums
+from cohortium.data.folds import fold_sizes
 from cohortium.errors import CohortiumError, FrameError, PeerAbortedError
-from cohortium.learn import KEPT_FEATURES, PrimalPlan
+from cohortium.learn import KEPT_FEATURES, ClassSums, PrimalPlan
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
 from cohortium.net import Mesh, memory_meshes
@@ -64,6 +66,16 @@ to = ["north", "south"]
 [[reveal]]
 what = "log_loss"
 to = ["north"]
+"""
+SELECTED = """
+[preparation]
+value_bound = 8.0
+[selection]
+by = "welch-t"
+top = 20
+[[reveal]]
+what = "selected_features"
+to = ["north", "south"]
 """
 LINEAR = (
     study_text(iterations=240, l2="[0.5, 1.0]")
@@ -123,10 +135,24 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
             owned[mesh.name] = (*owned[mesh.name], columns)
     moments = {name: (rows[0].mean(0), rows[0].var(0)) for name, rows in owned.items()}
     run_preparation(protocol, study, samples, features, moments, ledger.allowed)
-    run_training(protocol, study, plan, samples, owned, ledger.allowed)
+    sums = {}
+    if study.selection is not None:
+        sums = {name: sums_of(study, rows[0], rows[1]) for name, rows in owned.items()}
+    run_training(protocol, study, plan, samples, owned, ledger.allowed, sums=sums)
     mesh.flush_ahead()
     sent = {peer: count - before[peer] for peer, count in mesh.sent_to.items()}
     return protocol.counters.rounds, sent
+
+
+def sums_of(study: Study, values: Any, labels: Any) -> ClassSums:
+    """Return what an owner of these rows brings to select features by."""
+    size = len(values)
+    folds = [size] if study.validation is None else fold_sizes(size, study.validation.folds)
+    names = [f"{place}" for place in range(max(values.shape))]
+    cohort = Cohort(
+        values, names[:size], names[: values.shape[1]], labels.astype(np.int64), "yes", "no"
+    )
+    return ClassSums(*class_sums(cohort, folds, by_class=True))
 
 
 @pytest.mark.parametrize(
@@ -147,6 +173,7 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
         ),
         (TWO_SITES, study_text(iterations=12, features='mode = "same"') + POOLED, 40),
         (TWO_SITES, study_text(iterations=12) + FILTERED, 40),
+        (TWO_SITES, study_text(iterations=220, l2="[0.1, 1.0]") + SELECTED + VALIDATED, 60),
     ],
     ids=[
         "dual",
@@ -158,6 +185,7 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
         "mini-batches",
         "pooled",
         "filtered",
+        "selected, with folds",
     ],
 )
 def test_a_forecast_is_of_the_run(

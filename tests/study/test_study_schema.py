@@ -562,3 +562,35 @@ def test_site_indicators_need_sites() -> None:
     one = alone.replace('roles = ["data", "compute", "receive"]', 'roles = ["compute"]', 1)
     one = one.replace('to = ["north", "south"]', 'to = ["south"]')
     assert "there is only one" in refused(one)
+
+
+@pytest.mark.parametrize(
+    ("model", "extra", "told"),
+    [
+        ('form = "primal"', "", "the state of a training in the primal is not kept"),
+        ("batch = 8", "", "the state of a training in the primal is not kept"),
+        (
+            "",
+            '[[reveal]]\nwhat = "feature_statistics"\nto = ["north", "south"]\n',
+            "'feature_statistics' are revealed before the training",
+        ),
+    ],
+)
+def test_no_state_is_kept_that_could_not_be_gone_on_with(model: str, extra: str, told: str) -> None:
+    text = changed("iterations = 10", f"iterations = 10\n{model}")
+    pooled = 'standardise = "pooled"\nimpute = "pooled-mean"\nvalue_bound = 16.0'
+    text = text.replace("clip = 8.0", pooled if extra else "clip = 8.0") + extra
+    parse_study(text)
+    kept = text.replace('name = "asthma"', 'name = "asthma"\ncheckpoint_every = 20')
+    assert f"line 3: study.checkpoint_every is given, but {told}" in refused(kept)
+    parse_study(changed('name = "asthma"', 'name = "asthma"\ncheckpoint_every = 10'))
+    for wrong in ("9", "10001", "2.5"):
+        assert "study.checkpoint_every" in refused(kept.replace("every = 20", f"every = {wrong}"))
+
+
+def test_no_state_is_kept_of_a_selection() -> None:
+    text = changed("clip = 8.0", 'value_bound = 16.0\n[selection]\nby = "variance"\ntop = 5')
+    text += '[[reveal]]\nwhat = "selected_features"\nto = ["north", "south"]\n'
+    parse_study(text)
+    told = refused(text.replace('name = "asthma"', 'name = "asthma"\ncheckpoint_every = 20'))
+    assert "line 3: study.checkpoint_every is given, but which features a [selection]" in told

@@ -195,3 +195,13 @@ def test_what_the_model_is_adjusted_for() -> None:
     assert "A site's effect tells about how many of its samples are positive" in told
     assert "The weight of a level that few samples have" in told
     assert "adjusted" not in words(STUDY)
+
+
+def test_what_is_kept_on_disks_is_told() -> None:
+    assert "disk" not in words(STUDY)
+    told = words(STUDY.replace("[study]\n", "[study]\ncheckpoint_every = 50\n"))
+    work, risks = told.split("Worth a thought before you sign")
+    assert "Every 50 iterations each computing party writes its shares" in work
+    assert "removed before any result is revealed" in work
+    assert "One party's tell nothing, not with what the dealer knows either" in risks
+    assert "those of north and south together are how far each prediction is off" in risks

@@ -18,7 +18,15 @@ app = typer.Typer(
     help="Train one model on the genomic data that several sites hold; nobody sees another's "
     "records.",
 )
-for command in (runs.demo, runs.simulate, runs.join, runs.check, runs.report, models.predict):
+for command in (
+    runs.demo,
+    runs.simulate,
+    runs.join,
+    runs.check,
+    runs.report,
+    runs.discard,
+    models.predict,
+):
     app.command()(command)
 app.add_typer(identities.app, name="identity")
 app.add_typer(studies.app, name="study")

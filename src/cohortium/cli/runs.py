@@ -99,6 +99,13 @@ def join(
             "one (router, container): 0.0.0.0 for all."
         ),
     ] = None,
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh",
+            help="Discard what a run that stopped kept here, and start from the beginning.",
+        ),
+    ] = False,
 ) -> None:
     """Take part in a study as one of its parties."""
     from cohortium.net import expiry_warning, load_identity
@@ -136,6 +143,7 @@ def join(
         listen_host=listen,
         policy=allowed,
         register=None if allowed is None else RunRegister(rules.parent),
+        fresh=fresh,
     )
     with RunScreen(console, name) as screen:
         paths = run_party(setup, lambda event: screen.on_event(name, event))
@@ -154,6 +162,18 @@ def report(
     from cohortium.report import write_reports
 
     say(new_console(), f"The report of the run: {write_reports([run])[0]}")
+
+
+def discard(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="The directory of a run that stopped.")
+    ],
+) -> None:
+    """Remove what a run that stopped has kept at this party, to go on after a crash."""
+    from cohortium.run.resuming import discard as discard_kept
+
+    done = "Removed what was kept" if discard_kept(run) else "Nothing was kept"
+    say(new_console(), f"{done} in {run}")
 
 
 def check(

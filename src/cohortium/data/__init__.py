@@ -13,6 +13,7 @@ from cohortium.data.alignment import (
     with_features,
 )
 from cohortium.data.checking import DataCheck, builds_in_words, check_cohort
+from cohortium.data.class_sums import class_sums
 from cohortium.data.cohort import Cohort, concatenate
 from cohortium.data.counts import FeatureCounts, check_allele_counts, count_features
 from cohortium.data.covariates import Covariate, scale, scaled
@@ -47,6 +48,7 @@ __all__ = [
     "check_allele_counts",
     "check_cohort",
     "check_raw_values",
+    "class_sums",
     "common_features",
     "common_names",
     "concatenate",

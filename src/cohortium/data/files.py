@@ -34,6 +34,10 @@ _LONGEST_LINE = 1 << 26
 _OTHER_FORMATS = (
     (b"PK\x03\x04", "a ZIP archive or an Excel workbook"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
+    (b"RDX", "an R workspace (RData)"),
+    (b"X\n\x00\x00", "an R object (rds)"),
+    (b"\x93NUMPY", "a NumPy array without names of samples and features"),
+    (b"PARE", "an encrypted Parquet table"),
     (b"BZh", "compressed by bzip2"),
     (b"\xfd7zXZ\x00", "compressed by xz"),
     (_GZIP, "compressed twice"),
@@ -184,6 +188,12 @@ def first_bytes(path: Path) -> bytes:
         return b""
 
 
+def is_gzipped(path: Path) -> bool:
+    """Return whether a file is compressed by gzip; errors as ``first_bytes``."""
+    with _opened(path) as file:
+        return file.read(len(_GZIP)) == _GZIP
+
+
 def _chunks(path: Path) -> Iterator[bytes]:
     """Yield the bytes of a file, decompressed; an empty chunk is the last."""
     name = path.name
@@ -264,5 +274,6 @@ def _unreadable(path: Path, error: Exception) -> DataFileError:
             remedy="Ask its owner for the right to read it.",
         )
     return DataFileError(
-        f"{name} can not be read ({type(error).__name__}).", remedy="Check the path and the disk."
+        f"{name} can not be read ({getattr(error, 'strerror', None) or error}).",
+        remedy="Check the path and the disk.",
     )

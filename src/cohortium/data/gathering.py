@@ -23,7 +23,7 @@ MOST_IN_MEMORY = 1 << 29
 """Bytes of a table that are held in memory."""
 
 # Samples that are put beside each other before they are written: long runs for each feature.
-_HELD = 1 << 27
+_HELD = 1 << 26
 
 
 def gathered(
@@ -114,7 +114,8 @@ class Filed:
         self._held.append(rows.astype(self.dtype))
         self._written += len(rows)
         if self._written == self._samples or sum(map(_size, self._held)) > _HELD:
-            turned = np.ascontiguousarray(np.concatenate(self._held).T)
+            turned = np.empty((self.shape[0], sum(map(len, self._held))), self.dtype)
+            np.concatenate(self._held, out=turned.T)
             start = self._written - turned.shape[1]
             self._held.clear()
             for feature, run in enumerate(turned):

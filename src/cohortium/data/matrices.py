@@ -17,7 +17,7 @@ from cohortium.data.cohort import Cohort
 from cohortium.data.extras import imported
 from cohortium.data.gathering import gathered
 from cohortium.data.values import BLOCK_ELEMENTS, Matrix
-from cohortium.data.wording import counted
+from cohortium.data.wording import counted, said
 from cohortium.errors import CohortiumError, DataFileError, DataValueError
 
 _NPZ = "values (samples × features), samples, features, and a text for each sample in any others"
@@ -57,8 +57,10 @@ def read_h5ad(path: Path) -> Annotated:
     except CohortiumError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever the library thinks of a damaged file
+        # What others say is of Python's objects.
+        told = said(error) if isinstance(error, OSError) else ""
         raise DataFileError(
-            f"{path.name} can not be read as an AnnData file ({type(error).__name__}).",
+            f"{path.name} can not be read as an AnnData file{told}.",
             remedy="Check that it was copied completely, and that anndata wrote it; one of a very "
             "old version should be opened with anndata and saved anew.",
         ) from None
@@ -69,15 +71,29 @@ def _from_hdf5(stored: Any, names: tuple[int, int], source: str) -> Matrix:
     """Return X, dense or sparse, read some rows at a time, of columns that are stored as such."""
     _check_numbers(stored.dtype, stored.shape, names, source)
     turned = getattr(stored, "format", "") == "csc"
+    if hasattr(stored, "group"):
+        _check_pointers(stored.group, stored.shape[turned])
     rows, width = stored.shape[::-1] if turned else stored.shape
 
     def batches() -> Iterator[npt.NDArray[Any]]:
         for some in _slices(rows, width):
             batch = stored[:, some] if turned else stored[some]
-            dense = batch.toarray() if hasattr(batch, "toarray") else np.asarray(batch)
-            yield dense.T if turned else dense
+            if hasattr(batch, "toarray"):
+                # Places beyond the matrix would be written to beyond its memory.
+                batch.check_format(full_check=True)
+                batch = batch.toarray()
+            yield batch.T if turned else batch
 
     return gathered(batches(), names, source=source, turned=turned, dtype=_exact(stored.dtype))
+
+
+def _check_pointers(group: Any, rows: int) -> None:
+    """Raise ValueError where a sparse matrix's rows are not one after the other in its data."""
+    pointers = group["indptr"][:].astype(np.int64)
+    length = len(group["data"])
+    whole = len(pointers) == rows + 1 and len(group["indices"]) == length
+    if not whole or pointers[0] != 0 or pointers[-1] != length or (np.diff(pointers) < 0).any():
+        raise ValueError("pointers that lead out of the data")
 
 
 def is_npz(path: Path) -> bool:
@@ -110,8 +126,9 @@ def read_npz(path: Path) -> Annotated:
         raise
     except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, MemoryError) as error:
         raise DataFileError(
-            f"{path.name} can not be read as NumPy arrays ({type(error).__name__}).",
-            remedy=f"Save it anew with numpy.savez, without objects: {_NPZ}.",
+            f"{path.name} can not be read as NumPy arrays{said(error)}.",
+            remedy="If it is not cut off or damaged, save it anew with numpy.savez, without "
+            f"objects: {_NPZ}.",
         ) from None
     wrong = [name for name, array in arrays.items() if array.shape != (len(samples),)]
     if wrong:
@@ -131,7 +148,7 @@ def _from_npz(path: Path, names: tuple[int, int]) -> Matrix:
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, turned, dtype = read(member)
         if dtype.hasobject:
-            raise ValueError("objects, which are never loaded")
+            raise ValueError("it holds objects, which are never loaded")
         _check_numbers(dtype, shape, names, path.name)
         rows, width = shape[::-1] if turned else shape
 

@@ -16,6 +16,7 @@ from cohortium.data.values import BLOCK_ELEMENTS, Matrix
 from cohortium.data.wording import shown
 from cohortium.errors import DataFileError, DataValueError
 
+_KINDS = (pl.Boolean, pl.Null, pl.String, pl.Categorical, pl.Enum)
 _PANDAS_INDEX = "__index_level_0__"  # the names of the rows: pandas writes them last
 
 
@@ -75,9 +76,10 @@ def parquet_table(path: Path) -> Table:
     except (pl.exceptions.PolarsError, OSError) as error:
         raise _damaged(path) from error
     for name, kind in schema.items():
-        if kind.is_nested() or kind in (pl.Binary, pl.Object):
+        if not (kind.is_numeric() or kind in _KINDS):
             raise DataValueError(
-                f"{path.name}, column {shown(name)} holds neither numbers nor text, but {kind}.",
+                f"{path.name}, column {shown(name)} holds neither numbers nor text, but "
+                f"{str(kind).partition('(')[0]}.",
                 remedy="Leave it out, or give each of its numbers a column.",
             )
     stored = list(schema)

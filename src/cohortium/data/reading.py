@@ -13,20 +13,21 @@ from cohortium.data.annotated import Annotated, with_labels
 from cohortium.data.cohort import Cohort
 from cohortium.data.covariates import Covariate, read_columns, with_covariates
 from cohortium.data.expression import Orientation, read_expression
-from cohortium.data.files import PARQUET, first_bytes, open_text
-from cohortium.data.genotypes import read_plink, read_vcf
+from cohortium.data.files import PARQUET, first_bytes, is_gzipped, open_text
 from cohortium.data.idash import read_idash
 from cohortium.data.labels import LabelRequest, MissingLabel
 from cohortium.data.matrices import is_npz, read_h5ad, read_npz
 from cohortium.data.parquet import parquet_table
+from cohortium.data.plink import MAGIC, read_plink
 from cohortium.data.repositories import GCT, SERIES, read_gct, read_series_matrix
 from cohortium.data.table import Table, parse_table
+from cohortium.data.vcf import read_vcf
 from cohortium.data.wording import counted, examples, shown
 from cohortium.errors import DataFileError, FeatureError, ParameterError
 
 # Files besides the data, and the parameter that each is given as.
 _FURTHER = {"labels=": "label_file", "covariates=": "covariate_file"}
-_ZIP, _HDF5, _PLINK = b"PK\x03\x04", b"\x89HDF", b"l\x1b\x01"
+_ZIP, _HDF5 = b"PK\x03\x04", b"\x89HDF"
 _VCF = (b"##fileformat=VCF", b"BCF\x02")
 # Formats that no text table is taken for: what is named so and begins otherwise is damaged.
 _PROMISED = {
@@ -98,8 +99,18 @@ def read_cohort(
     if not isinstance(found, Annotated):
         apart = [name for name in names if name not in elsewhere]
         found = read_expression(found, request, orientation, apart)
+    _refuse_nothing(found.cohort)
     _refuse_dates(found.cohort)
     return with_covariates(with_labels(found, request), covariates, files, found)
+
+
+def _refuse_nothing(cohort: Cohort) -> None:
+    if not cohort.samples or not cohort.features:
+        raise DataFileError(
+            f"{cohort.source} has {counted(len(cohort.samples), 'sample')} and "
+            f"{counted(len(cohort.features), 'feature')}.",
+            remedy="Check that it was copied completely, and that it holds measurements.",
+        )
 
 
 def _refuse_dates(cohort: Cohort) -> None:
@@ -115,15 +126,20 @@ def _refuse_dates(cohort: Cohort) -> None:
 def _read_annotated(path: Path) -> Annotated | Table:
     """Return what a file of a format of its own holds, or a plain table."""
     head = first_bytes(path)
-    if head.startswith(_PLINK):
+    if head.startswith(MAGIC):
         return read_plink(path)
     if head.startswith(_VCF):
         return read_vcf(path)
+    if head.startswith((_HDF5, _ZIP, PARQUET)) and is_gzipped(path):
+        raise DataFileError(
+            f"{path.name} is compressed, and read in parts, as it is no text.",
+            remedy="Unpack it first (gunzip).",
+        )
     if head.startswith(_HDF5):
         return read_h5ad(path)
-    if head.startswith(_ZIP) and is_npz(path):
-        return read_npz(path)
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    if head.startswith(_ZIP) and (suffix == ".npz" or is_npz(path)):
+        return read_npz(path)
     if head and suffix in _PROMISED:
         raise DataFileError(
             f"{path.name} is named as {_PROMISED[suffix]}, and does not begin like one.",

@@ -49,8 +49,8 @@ def read_gct(text: Text) -> Annotated:
     table = parse_table(text.after(2), leave_out=about_samples)
     if len(table.names) != genes or len(table.header) - first != samples:
         raise DataFileError(
-            f"{name}, line 2 says {genes:,} genes × {samples:,} samples, but the table has "
-            f"{len(table.names):,} × {len(table.header) - first:,}.",
+            f"{name}, line 2 says {counted(genes, 'gene')} × {counted(samples, 'sample')}, but the "
+            f"table has {len(table.names):,} × {max(0, len(table.header) - first):,}.",
             remedy="It is cut off or was edited: export it again.",
         )
     columns = {}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 _SHOWN_CHARACTERS = 40
 _SHOWN_EXAMPLES = 3
+_SAID_CHARACTERS = 120
 
 
 def shown(text: str) -> str:
@@ -22,6 +23,12 @@ def stated(key: str) -> str:
 def counted(number: int, noun: str) -> str:
     """Return for example ``"1 sample"`` or ``"12,625 samples"``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def said(error: Exception) -> str:
+    """Return the words of a library's error in brackets, cut to a line, or "" if it has none."""
+    words = " ".join(str(error).split())
+    return f" ({words[:_SAID_CHARACTERS]})" if words else ""
 
 
 def some(items: Sequence[str], limit: int = _SHOWN_EXAMPLES) -> str:

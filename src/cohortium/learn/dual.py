@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from cohortium.learn.adjusting import COVARIATE_BITS, Projection, solved
 from cohortium.learn.blocks import Block, Columns, FeatureBlocks
+from cohortium.learn.checkpoints import Checkpoints, keep_iterations, kept_iterations
 from cohortium.learn.dual_plan import CHECK_EVERY, INTERCEPT_EXPONENT, DualPlan
 from cohortium.mpc import (
     InputRequest,
@@ -119,22 +120,29 @@ def fit_dual(
     plan: DualPlan,
     on_iteration: Callable[[int], None] | None = None,
     projection: Projection | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Fit:
     """Return the dual coefficients; two rounds an iteration after the first, one for the logits.
 
     With a ``projection`` (of the covariates, for a plan that has an adjustment) two more.
 
-    ``kernel`` is prepared, and holds the sample weights v already. The first residual needs no
+    ``kernel`` (n × n, or as many as folds and one more, each below the other) is prepared, and
+    holds the sample weights v already. The first residual needs no
     round: all logits are zero there. With a piecewise sigmoid an iteration takes six rounds.
-    ``on_iteration`` is told the number of iterations done.
+    ``on_iteration`` is told the number of iterations done. With ``checkpoints`` residuals are kept
+    now and then, and those that are kept need no rounds again.
     """
     loss, schedule = plan.loss, plan.schedule
     labels = labels.lift(loss.fraction_bits - loss.label_bits)
     past = _Past(kernel, weights, plan, projection)
     wide = labels + np.zeros((plan.samples, plan.columns))
-    past.add(_without_held_out(-wide + loss.at_zero, plan))
-    earlier = []
-    for t in range(1, plan.iterations):
+    residuals: list[SecretTensor] = []
+    earlier: list[SecretTensor] = []
+    if checkpoints is not None:
+        residuals, earlier = kept_iterations(checkpoints, kernel.protocol, plan)
+    for residual in residuals or [_without_held_out(-wide + loss.at_zero, plan)]:
+        past.add(residual)
+    for t in range(len(past.residuals), plan.iterations):
         if on_iteration is not None:
             on_iteration(t)
         point, intercept = past.combined(schedule.points[t][:t], schedule.intercept_points[t][:t])
@@ -142,6 +150,8 @@ def fit_dual(
         if t % CHECK_EVERY == 0:
             earlier.append(logits)
         past.add(_residuals(logits, wide, plan))
+        if checkpoints is not None:
+            keep_iterations(checkpoints, t + 1, past.residuals, earlier)
     if on_iteration is not None:
         on_iteration(plan.iterations)
     dual, intercept = past.combined(schedule.final, schedule.intercept_final)
@@ -177,14 +187,14 @@ class _Past:
         self._weights = weights
         self._plan = plan
         self._projection = projection
-        self._residuals: list[SecretTensor] = []
+        self.residuals: list[SecretTensor] = []
         self._sums: list[SecretTensor] = []
 
     def add(self, residual: SecretTensor) -> None:
         """Take the next residual."""
-        self._residuals.append(residual.with_bound(self._plan.loss.residual_bound))
+        self.residuals.append(residual.with_bound(self._plan.loss.residual_bound))
         if self._weights is None and self._projection is None:
-            self._sums.append(self._residuals[-1].sum(0).reshape(1, self._plan.columns))
+            self._sums.append(self.residuals[-1].sum(0).reshape(1, self._plan.columns))
 
     def combined(
         self, coefficients: NDArray[np.float64], intercept_coefficients: NDArray[np.float64]
@@ -194,9 +204,9 @@ class _Past:
         With covariates, in place of intercepts, the coefficients of their projection, opened too.
         """
         bits = self._plan.coefficient_bits
-        dual = weighted_sum(coefficients, self._residuals, bits)
+        dual = weighted_sum(coefficients, self.residuals, bits)
         if self._projection is not None:
-            rows = weighted_sum(intercept_coefficients, self._residuals, bits)
+            rows = weighted_sum(intercept_coefficients, self.residuals, bits)
             prepare([dual, rows])
             return dual, rows
         bound = self._plan.loss.bound * 2.0**-INTERCEPT_EXPONENT
@@ -204,7 +214,7 @@ class _Past:
             total = weighted_sum(intercept_coefficients, self._sums, bits, bound=bound)
             prepare([dual])
         else:
-            rows = weighted_sum(intercept_coefficients, self._residuals, bits)
+            rows = weighted_sum(intercept_coefficients, self.residuals, bits)
             prepare([dual, rows])
             total = self._weights.T.matmul(rows, bound=bound)
         return dual, total.times_power_of_two(INTERCEPT_EXPONENT)
@@ -213,10 +223,28 @@ class _Past:
         """Return K·u + intercept, with covariates K·u + F·u'; local."""
         # Of the bound only the sum's matters: where a part wraps around, the sum wraps back.
         half = self._plan.loss.bound / 2
-        product = self._kernel.matmul(dual, bound=half)
+        product = self._times_kernel(dual, half)
         if self._projection is not None:
             intercept = self._projection.logits.matmul(intercept, bound=half)
         return (product + intercept.with_bound(half)).with_bound(2 * half)
+
+    def _times_kernel(self, dual: SecretTensor, bound: float) -> SecretTensor:
+        """Return each kernel times its columns: of several each fold has its own."""
+        samples = self._plan.samples
+        kernels = [
+            self._kernel[start : start + samples]
+            for start in range(0, self._kernel.shape[0], samples)
+        ]
+        if len(kernels) == 1:
+            return self._kernel.matmul(dual, bound=bound)
+        models = self._plan.models
+        return concatenate(
+            [
+                kernel.matmul(dual[:, place * models : (place + 1) * models], bound=bound)
+                for place, kernel in enumerate(kernels)
+            ],
+            axis=1,
+        )
 
     def unpenalised(self, intercept: SecretTensor) -> SecretTensor:
         """Return the weights without penalty, intercept last; two rounds with covariates."""
@@ -247,11 +275,13 @@ def model_weights(
     intercept: SecretTensor,
     weights: SecretTensor | None,
     plan: DualPlan,
+    mask: SecretTensor | None = None,
 ) -> SecretTensor:
     """Return κ·Xᵀ(v∘u) and, below, the weights without penalty: (features + …) × columns.
 
     Four rounds, six with sample weights v, beside the blocks'. Rounded to the plan's weight bits,
-    so that a reveal tells the model and not the lowest bits of the sums that it came from.
+    so that a reveal tells the model and not the lowest bits of the sums that it came from. With a
+    ``mask`` (a bit for each feature, prepared) weights are exactly 0 where it is 0; a round more.
     """
     dual = dual.rescale(plan.final_bits)
     if weights is not None:
@@ -259,8 +289,10 @@ def model_weights(
     dual = dual.prepare()
     # By map: a loop's variable would keep a block while the next one is made.
     result = concatenate(list(map(partial(block_weights, dual), blocks)))
-    result = result.times_power_of_two(-plan.kappa_exponent)
-    return concatenate([result.rescale(plan.weight_bits), intercept.rescale(plan.weight_bits)])
+    result = result.times_power_of_two(-plan.kappa_exponent).rescale(plan.weight_bits)
+    if mask is not None:
+        result = (result * mask.reshape(-1, 1)).with_bound(result.bound)
+    return concatenate([result, intercept.rescale(plan.weight_bits)])
 
 
 def block_weights(dual: SecretTensor, block: Block) -> SecretTensor:

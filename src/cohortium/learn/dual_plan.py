@@ -18,6 +18,7 @@ from cohortium.learn.adjusting import Adjustment, AdjustmentPlan, plan_adjustmen
 from cohortium.learn.losses import Loss, logistic_loss, squared_loss
 from cohortium.learn.parameters import DualParameters
 from cohortium.learn.schedule import Schedule, nesterov
+from cohortium.learn.selection_rule import SelectionRule
 from cohortium.ring.fixed import VALUE_BITS
 
 # A prepared value takes 16 bits: then products of two cohorts' rows are exact in float64.
@@ -49,7 +50,8 @@ class DualPlan:
     rows, none without cross-validation; ``trained`` is 1 where a row (of all owners, one owner
     after the other) takes part in a column, None where all do. ``most_trace`` is how large the
     weighted Gram matrix's trace may be for the step to be safe. ``block_features`` is how many
-    features are shared at a time. ``adjustment`` is None without covariates and site indicators.
+    features are shared at a time. ``adjustment`` is None without covariates and site indicators,
+    ``selection`` where all features are trained on.
     """
 
     parameters: DualParameters
@@ -70,6 +72,7 @@ class DualPlan:
     trained: NDArray[np.float64] | None
     block_features: int
     adjustment: AdjustmentPlan | None = None
+    selection: SelectionRule | None = None
 
     @property
     def blocks(self) -> tuple[slice, ...]:
@@ -88,6 +91,21 @@ class DualPlan:
     def logit_bound(self) -> float:
         """How large a logit may be."""
         return self.parameters.logit_bound
+
+    @property
+    def kernel_bound(self) -> float:
+        """How large an element of the Gram matrix may be, sample weights included."""
+        # Of pooled moments an element is at most features · n (learn/pooling.py).
+        pooled = self.parameters.value_bound is not None
+        most = float(self.samples) if pooled else self.clip**2
+        largest = most * self.features * 2.0**-self.kappa_exponent + 2.0**-self.gram_bits
+        weight = self.parameters.most_weight + 2.0**-self.sample_weight_bits
+        return largest * weight + 2.0**-self.gram_bits
+
+    @property
+    def working_logit_bits(self) -> int:
+        """Fraction bits of logits while they are worked with."""
+        return self.gram_bits + self.coefficient_bits + self.residual_bits
 
     @property
     def residual_bits(self) -> int:
@@ -132,8 +150,8 @@ class DualPlan:
             *self._block_lines(),
             f"Gram matrix {self.gram_bits}, scaled by 2^-{self.kappa_exponent}",
             f"coefficients {self.coefficient_bits}, residuals {self.residual_bits}",
-            f"logits {self.gram_bits + self.coefficient_bits + self.residual_bits}, "
-            f"|z| ≤ {self.logit_bound:g}",
+            f"logits {self.working_logit_bits}, |z| ≤ {self.logit_bound:g}",
+            *([] if self.selection is None else [self.selection.line()]),
             *([] if self.adjustment is None else [self.adjustment.line()]),
             self.loss.description,
             f"weights revealed at {self.weight_bits} fraction bits",
@@ -158,15 +176,17 @@ def plan_dual(
     parameters: DualParameters,
     assignment: NDArray[np.int64] | None = None,
     adjustment: Adjustment | None = None,
+    selection: SelectionRule | None = None,
 ) -> DualPlan:
     """Return the plan for samples × features values with |x| ≤ clip.
 
     ``assignment`` is each row's fold, 0 to k − 1, for cross-validation. The step is 1/(L + λ) with
     L = curvature·trace(X·Xᵀ)/n, and trace ≤ n·features·mean square, 1 for standardised features;
     where features are not standardised, it is at most clip². Sample weights multiply it. With
-    an ``adjustment`` L has the covariates' largest curvature in place of the intercept's.
+    an ``adjustment`` L has the covariates' largest curvature in place of the intercept's. With a
+    ``selection`` only the selected features count.
     Raises FixedPointOverflowError where the shape leaves too few bits for the Gram matrix,
-    ParameterError where it is too large for secret pooled moments.
+    ParameterError where it is too large for secret pooled moments or for the selection.
     """
     loss = _loss(parameters)
     folds, trained = _columns(samples, parameters, assignment)
@@ -181,13 +201,17 @@ def plan_dual(
             "Covariates and standardisation by secret pooled moments are not there together.",
             remedy="Leave the covariates out, or standardise before.",
         )
-    kappa_exponent = math.ceil(math.log2(features))
+    trained_on = features
+    if selection is not None:
+        selection.check(samples, features, len(folds) + 1, parameters)
+        trained_on = selection.top
+    kappa_exponent = math.ceil(math.log2(trained_on))
     mean_square = clip**2 if parameters.mean_square is None else parameters.mean_square
     intercept_square = 2.0 ** (kappa_exponent + INTERCEPT_EXPONENT)
     counts = np.full(len(parameters.l2), float(samples)) if trained is None else trained.sum(0)
     factor = _weight_factor(parameters)
-    most_trace = factor * features * mean_square * samples * 2.0**-kappa_exponent
-    adjusting, trace = None, factor * (features * mean_square + intercept_square)
+    most_trace = factor * trained_on * mean_square * samples * 2.0**-kappa_exponent
+    adjusting, trace = None, factor * (trained_on * mean_square + intercept_square)
     if adjustment is not None:
         adjusting = plan_adjustment(adjustment, samples, most_trace, parameters)
         trace = (most_trace + 2.0**adjusting.exponent) * 2.0**kappa_exponent / samples
@@ -233,6 +257,7 @@ def plan_dual(
         trained=trained,
         block_features=max(1, _BLOCK_ELEMENTS // samples),
         adjustment=adjusting,
+        selection=selection,
     )
 
 

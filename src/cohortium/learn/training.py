@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from cohortium.learn import evaluation, feature_scores
 from cohortium.learn.adjusting import project
+from cohortium.learn.checkpoints import Checkpoints, kept_kernel
 from cohortium.learn.dual import (
     AdjustedCohort,
     Cohort,
@@ -21,11 +23,17 @@ from cohortium.learn.dual import (
     share_cohorts,
 )
 from cohortium.learn.dual_plan import DualPlan
-from cohortium.learn.evaluation import REMEDIES, SMALLER_IS_BETTER, Evaluation
+from cohortium.learn.evaluation import SMALLER_IS_BETTER, Evaluation
+from cohortium.learn.feature_selection import (
+    SELECTED_FEATURES,
+    select_features,
+    selected_gram,
+)
 from cohortium.learn.guard import BOUNDS, check
 from cohortium.learn.pooling import pooled_gram, pooled_rows, raw_weights
 from cohortium.learn.ranking import TENTHS, calibration
 from cohortium.learn.selection import best
+from cohortium.learn.selection_rule import ClassSums
 from cohortium.learn.watching import Watcher
 from cohortium.learn.weighting import class_balance, sample_weights, trace, weighted_kernel
 from cohortium.mpc import Protocol as SecureProtocol
@@ -33,6 +41,7 @@ from cohortium.mpc import SecretTensor, concatenate, prepare
 
 MODEL = "model"
 CALIBRATION = "calibration"
+_REMEDIES = evaluation.REMEDIES | feature_scores.REMEDIES
 
 
 def train(
@@ -45,6 +54,8 @@ def train(
     *,
     choose: str | None = None,
     minimum_count: int | None = None,
+    checkpoints: Checkpoints | None = None,
+    sums: Mapping[str, ClassSums] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return what is revealed to this party, by name.
 
@@ -54,26 +65,42 @@ def train(
     ``choose`` × 1, the model of the λ with the best held-out value of that metric, which itself
     stays secret), and with folds any metric's name (one value for each λ) and "calibration" (2 × 10
     × λ's: held-out negatives and positives by tenths of the predicted probability, all folds
-    together; counts below ``minimum_count`` suppressed). The protocol's parties all call this with
-    the same arguments, ``owned`` apart. Raises BoundError at those who are told
-    of a statement that did not hold, before anything else is revealed.
+    together; counts below ``minimum_count`` suppressed). Where the plan has a selection,
+    "selected_features" (a bit for each feature; the model's other weights are 0), and ``sums`` are
+    those of the owners at this party. ``checkpoints`` keep the state now and then, until something
+    is revealed beside "bounds", and are gone on from; not where the plan has a selection. The
+    protocol's parties all call this with the same arguments, ``owned``, ``sums`` and what is kept
+    apart. Raises BoundError at those who are told of a statement that did not hold, before anything
+    else is revealed.
     """
     enter = watcher.phase if watcher is not None else lambda _name: None
     enter("share")
-    bound, pooled = plan.parameters.value_bound, None
+    bound, pooled, selected = plan.parameters.value_bound, None, None
     if bound is None:
         rows = share_cohorts(protocol, plan, sizes, owned)
-        enter("Gram matrix")
-        kernel = gram_matrix(rows.blocks, plan)
+        if plan.selection is not None:
+            enter("select features")
+            selected = select_features(protocol, plan, plan.selection, sizes, sums or {})
     else:
         pooled = pooled_rows(protocol, plan, sizes, owned, bound)
         rows = SharedRows((), pooled.labels, None)
-        enter("Gram matrix")
-        kernel = pooled_gram(pooled, plan)
-    weights = sample_weights(rows.labels, rows.weights, plan)
-    if weights is not None:
-        kernel = weighted_kernel(kernel, weights, plan)
-    kernel = kernel.prepare()
+    enter("Gram matrix")
+    if checkpoints is not None and checkpoints.done is not None:
+        weights = sample_weights(rows.labels, rows.weights, plan)
+        kernel = kept_kernel(checkpoints, protocol, plan)
+    else:
+        if pooled is not None:
+            kernel = pooled_gram(pooled, plan)
+        elif selected is not None and plan.selection is not None:
+            kernel = selected_gram(rows.blocks, selected.masks, plan, plan.selection)
+        else:
+            kernel = gram_matrix(rows.blocks, plan)
+        weights = sample_weights(rows.labels, rows.weights, plan)
+        if weights is not None:
+            kernel = weighted_kernel(kernel, weights, plan)
+        if checkpoints is not None:
+            checkpoints.keep(0, [kernel])
+    prepare([kernel] if weights is None else [kernel, weights])
     projection = None
     if plan.adjustment is not None:
         enter("covariates")
@@ -82,11 +109,14 @@ def train(
         )
     enter("iterations")
     on_iteration = watcher.iteration if watcher is not None else None
-    fit = fit_dual(kernel, rows.labels, weights, plan, on_iteration, projection)
+    fit = fit_dual(kernel, rows.labels, weights, plan, on_iteration, projection, checkpoints)
     statements = _statements(kernel, rows, fit, plan)
+    if selected is not None:
+        statements |= selected.statements
     received: dict[str, NDArray[np.float64] | None] = {}
     metrics: dict[str, SecretTensor] = {}
-    names = [name for name in disclosures if name not in (BOUNDS, MODEL)] if plan.folds else []
+    others = (BOUNDS, MODEL, SELECTED_FEATURES)
+    names = [name for name in disclosures if name not in others] if plan.folds else []
     if plan.folds:
         enter("evaluate")
         wanted = [*names, choose] if choose and choose not in names else names
@@ -98,13 +128,20 @@ def train(
         result, assumed = raw_weights(pooled, dual, intercept, plan)
         statements |= assumed
     enter("check")
-    received[BOUNDS] = check(statements, disclosures[BOUNDS], REMEDIES)
+    received[BOUNDS] = check(statements, disclosures[BOUNDS], _REMEDIES)
     enter("reveal")
+    mask = None if selected is None else selected.masks[-1]
+    if MODEL in disclosures and result is None:
+        result = model_weights(rows.blocks, dual, intercept, weights, plan, mask)
+    if checkpoints is not None:
+        # At the last moment: a large model's weights take as long as its Gram matrix. All have done
+        # so when a share of the first reveal leaves, as transcripts are compared before.
+        checkpoints.end()
     for name in names:
         received[name] = metrics[name].reveal(name, disclosures[name])
-    if MODEL in disclosures:
-        if result is None:
-            result = model_weights(rows.blocks, dual, intercept, weights, plan)
+    if SELECTED_FEATURES in disclosures and mask is not None:
+        received[SELECTED_FEATURES] = mask.reveal(SELECTED_FEATURES, disclosures[SELECTED_FEATURES])
+    if result is not None:
         received[MODEL] = result.reveal(MODEL, disclosures[MODEL])
     return {name: values for name, values in received.items() if values is not None}
 

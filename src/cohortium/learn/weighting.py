@@ -60,7 +60,7 @@ def _balanced(labels: SecretTensor, plan: DualPlan) -> Sequence[SecretTensor]:
 
 
 def weighted_kernel(kernel: SecretTensor, weights: SecretTensor, plan: DualPlan) -> SecretTensor:
-    """Return K·diag(v) at K's scale; two rounds. The weights are prepared with it."""
+    """Return K·diag(v) at K's scale, of several K each; two rounds. Weights are prepared too."""
     prepare([kernel, weights])
     return (kernel * weights.T).rescale(plan.gram_bits)
 
@@ -74,6 +74,7 @@ def class_balance(labels: SecretTensor) -> SecretTensor:
 
 
 def trace(kernel: SecretTensor) -> SecretTensor:
-    """Return the sum of a square matrix's diagonal; local."""
-    eye: NDArray[np.float64] = np.eye(kernel.shape[0])
-    return (kernel * eye).sum()
+    """Return the sum of the diagonal of each square matrix, one below the other; local."""
+    samples = kernel.shape[1]
+    eye: NDArray[np.float64] = np.eye(samples)
+    return (kernel.reshape(-1, samples, samples) * eye).sum(-1).sum(-1)

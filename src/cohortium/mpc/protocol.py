@@ -120,6 +120,20 @@ class InputRequest:
         return math.prod(self.shape)
 
 
+@dataclass(frozen=True)
+class Kept:
+    """One party's part of values that outlive a session.
+
+    ``digest`` stands for all that was run and seen in that session, the same at all parties.
+    """
+
+    parts: Sequence[NDArray[Any]]
+    digest: bytes
+
+    def __repr__(self) -> str:
+        return f"Kept({len(self.parts)} parts)"
+
+
 def group_by_owner(requests: Sequence[InputRequest]) -> dict[str, list[InputRequest]]:
     """Return the requests by owner, both in the order of first mention."""
     groups: dict[str, list[InputRequest]] = {}
@@ -230,6 +244,22 @@ class Protocol(ABC):
 
         Exact. ``entries`` are tables × m, m a power of two; ``value``, 0 to m − 1, has no
         fraction bits.
+        """
+
+    @abstractmethod
+    def keep(self, values: Sequence[Value]) -> Kept | None:
+        """Return what this party may keep of values for a later session, None if it has nothing.
+
+        Local. All parties' parts together are the values; fewer tell nothing.
+        """
+
+    @abstractmethod
+    def take_up(
+        self, kept: Kept | None, shapes: Sequence[Shape], fraction_bits: Sequence[int]
+    ) -> list[Value]:
+        """Return the values that were kept in an earlier session; local.
+
+        ``kept`` is this party's part, None at one that has nothing.
         """
 
     @abstractmethod

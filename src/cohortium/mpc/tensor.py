@@ -27,7 +27,7 @@ from cohortium.mpc.protocol import (
     Value,
 )
 from cohortium.ring import concatenate as ring_concatenate
-from cohortium.ring import reshape, scatter, sum_over, take, transpose
+from cohortium.ring import reshape, running_sum, scatter, sum_over, take, transpose
 from cohortium.ring.fixed import VALUE_BITS
 
 # Fraction bits of a public float factor where the caller does not say.
@@ -110,6 +110,13 @@ class SecretTensor:
         check_fits(f"summing {{}} over {terms} terms", self.fraction_bits, bound, self)
         value = self.protocol.linear(lambda a: sum_over(a, axis), [self.value], shape)
         return SecretTensor(self.protocol, value, shape, self.fraction_bits, bound)
+
+    def running_sum(self) -> SecretTensor:
+        """Return for each element the sum of those up to it, along the last axis."""
+        bound = self.bound * self.shape[-1]
+        check_fits("a running sum of {}", self.fraction_bits, bound, self)
+        value = self.protocol.linear(running_sum, [self.value], self.shape)
+        return SecretTensor(self.protocol, value, self.shape, self.fraction_bits, bound)
 
     def times_power_of_two(self, exponent: int) -> SecretTensor:
         """Return the tensor · 2^exponent; free, it only moves the binary point."""

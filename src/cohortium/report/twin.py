@@ -55,9 +55,11 @@ def compare_with_twin(study: Study, samples: int, features: int) -> TwinResult:
 
     Samples are standard normal, cut at the study's clip; in a tenth of the features the classes
     differ by a quarter of a deviation. Of several λ the smallest and the largest are trained,
-    without folds and covariates.
+    without folds and covariates. Where features are selected, on as many as are selected.
     """
     model = study.model
+    if study.selection is not None:
+        features = min(features, study.selection.top)
     rows, width = min(samples, _MOST_SAMPLES), min(features, _MOST_FEATURES)
     steps = min(model.iterations, _MOST_ITERATIONS)
     strengths = sorted({min(model.l2), max(model.l2)})
@@ -69,6 +71,7 @@ def compare_with_twin(study: Study, samples: int, features: int) -> TwinResult:
             "model": model.model_copy(
                 update={"iterations": steps, "l2": strengths, "site_indicators": False}
             ),
+            "selection": None,
             "validation": None,
             # Without the statistics values would be standardised in secret.
             "reveal": [each for each in study.reveal if each.what in ("model", FEATURE_STATISTICS)],

@@ -75,6 +75,11 @@ def sum_over(array: RingArray, axis: int | None) -> RingArray:
     return np.asarray(array.sum(axis))
 
 
+def running_sum(array: RingArray) -> RingArray:
+    """Return for each element the sum mod 2^64 of those up to it, along the last axis."""
+    return tensorflow().cumsum(array, -1) if is_tensor(array) else np.cumsum(array, -1)
+
+
 def weighted_sum(weights: np.ndarray[Any, Any], arrays: Sequence[RingArray]) -> RingArray:
     """Return Σ weights[t] · arrays[t] mod 2^64; weights[t] broadcasts against arrays[t].
 

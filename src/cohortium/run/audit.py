@@ -59,6 +59,20 @@ class AuditLog:
         """Append an event; AuditError where the file can not be written."""
         self._append({"event": event, "time": utc_now(), **facts})
 
+    def authorised_since(self, session: str) -> list[str] | None:
+        """Return what was allowed to be revealed since a session began; None if this is unknown."""
+        found: list[str] | None = None
+        try:
+            for line in self._path.read_bytes().splitlines():
+                event = json.loads(line)
+                if event["event"] == "connected" and event["session"] == session:
+                    found = []
+                elif event["event"] == "authorised" and found is not None:
+                    found.append(event["what"])
+        except (ValueError, KeyError, TypeError):
+            return None
+        return found
+
     def checkpoint(
         self,
         name: str,

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cohortium.data import Cohort, scaled, with_features
-from cohortium.errors import CohortiumError, ParameterError
-from cohortium.learn import KEPT_FEATURES, AdjustedCohort
+from cohortium.errors import BoundError, CohortiumError, ParameterError
+from cohortium.learn import KEPT_FEATURES, SELECTED_FEATURES, AdjustedCohort
 from cohortium.learn import Cohort as TrainingRows
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
@@ -24,6 +24,7 @@ from cohortium.ring import Engine, NumpyEngine, TensorFlowEngine
 from cohortium.run.adjusting import training_rows
 from cohortium.run.agreeing import Agreed, agree
 from cohortium.run.audit import AuditLog
+from cohortium.run.checkpoints import CheckpointStore
 from cohortium.run.clocks import check_clocks
 from cohortium.run.consent import check_own, collect
 from cohortium.run.filtering import filter_plan, filter_together
@@ -31,9 +32,15 @@ from cohortium.run.peers import check_identity, study_peers
 from cohortium.run.planning import Plan, fix_shapes, make_plan, run_training
 from cohortium.run.preparing import prepare_site
 from cohortium.run.results import Results, file_digests, make_output, write_agreement, write_results
+from cohortium.run.resuming import agree_to_go_on, open_store, rows_digest
 from cohortium.run.software import software
 from cohortium.run.timeline import Event, Timeline
-from cohortium.run.together import check_samples, prepare_by_all, prepare_together
+from cohortium.run.together import (
+    check_samples,
+    prepare_by_all,
+    prepare_together,
+    sums_to_select_by,
+)
 from cohortium.study import (
     DisclosureLedger,
     RunRegister,
@@ -57,6 +64,8 @@ class PartySetup:
     engine: str = "numpy"
     policy: SitePolicy | None = None
     register: RunRegister | None = None
+    # What an earlier run kept here is discarded.
+    fresh: bool = False
     # Of a simulation: its certificates are made for the run, and its directory may be used again.
     simulated: bool = False
     listen_socket: socket.socket | None = None
@@ -112,11 +121,31 @@ def _run(
     certificates = {peer.name: peer.certificate_pem for peer in peers}
     timeline = Timeline(tell, study.model.iterations)
     timeline.phase("prepare")
-    cohort, naming, folds, counts, build = prepare_site(study, setup.name, setup.cohort, tell)
+    store = None
+    if not setup.simulated:
+        store = open_store(
+            setup.study,
+            setup.name,
+            setup.identity,
+            setup.output,
+            runs,
+            setup.engine,
+            tell,
+            fresh=setup.fresh,
+        )
+    fold_seed = None if store is None else store.fold_seed
+    cohort, naming, folds, counts, raw, build = prepare_site(
+        study, setup.name, setup.cohort, tell, fold_seed
+    )
+    if store is not None:
+        store.check_log(log)
+        store.check_rows(rows_digest(setup.cohort, cohort))
     if setup.cohort is not None and setup.policy is not None:
         setup.policy.check_data(study, setup.cohort)
-        if setup.register is not None:
-            setup.policy.check_runs(setup.cohort, setup.register)
+    # Of a run that goes on the rows were counted when it began.
+    counted = store is not None and store.begun is not None
+    if not counted:
+        _check_runs(setup)
     timeline.phase("connect")
     mesh = connect(
         setup.identity,
@@ -137,7 +166,8 @@ def _run(
         signatures = collect(mesh, setup.study, signatures)
         write_agreement(setup.output, setup.study, signatures.values())
         owners = study.with_role("data")
-        named = {*ledger.receivers("model"), *ledger.receivers(KEPT_FEATURES)}
+        told = ("model", KEPT_FEATURES, SELECTED_FEATURES)
+        named = {name for what in told for name in ledger.receivers(what)}
         agreed = agree(
             mesh,
             owners,
@@ -156,13 +186,21 @@ def _run(
         filtering = filter_plan(study, sum(agreed.sizes.values()), agreed.feature_count)
         if filtering is None:
             plan, form = _planned(study, agreed, ledger, log, tell)
+            if store is not None:
+                store = agree_to_go_on(store, mesh, study, plan, agreed, log, tell)
         else:
             # Nothing else is allowed yet: its shapes follow from how many features are kept.
             ledger.fix_shapes({KEPT_FEATURES: (agreed.feature_count,)})
             _tell_reveals(ledger, log, tell)
+        going_on = store is not None and store.done is not None
+        if counted and not going_on:
+            _check_runs(setup)
         log.checkpoint("before sharing", mesh, setup.identity, certificates)
-        if setup.cohort is not None and setup.register is not None:
+        if setup.cohort is not None and setup.register is not None and not going_on:
             setup.register.add(setup.cohort, setup.study.digest)
+        ledger.on_authorised = lambda entry: log.add(
+            "authorised", what=entry.what, to=list(entry.to), shape=list(entry.shape or ())
+        )
         roles = Roles(study.with_role("compute"), *study.with_role("deal"))
         protocol = start(mesh, roles, ledger, engine)
         timeline.counters = protocol.counters
@@ -176,12 +214,21 @@ def _run(
             tell({"event": "note", "text": text, "public": True})
             log.add("filtered", features=agreed.feature_count)
             plan, form = _planned(study, agreed, ledger, log, tell)
-        received = kept | _train(
-            setup, protocol, engine, plan, agreed, cohort, ledger, timeline, tell
-        )
+        try:
+            received = kept | _train(
+                setup, protocol, engine, plan, agreed, cohort, raw, ledger, timeline, tell, store
+            )
+        except CohortiumError as error:
+            if store is not None:
+                store.stopped(in_vain=isinstance(error, BoundError))
+            raise
         for name, values in received.items():
             ledger.note_received(name, values)
         timeline.finish()
+        early = not received and setup.name not in roles.computing
+        if early:
+            # Who holds no share is here long before the others: the run is not finished yet.
+            _part(mesh, roles.computing, study.study.deadline)
         # Before the goodbye: who is lost from here on takes nobody's results along.
         paths = write_results(
             setup.output,
@@ -200,11 +247,20 @@ def _run(
         )
         log.add("revealed", list=[entry.facts() for entry in ledger.revealed])
         log.add("written", files=file_digests(setup.output, paths))
-        _part(mesh, roles.computing, study.study.deadline)
+        if not early:
+            _part(mesh, roles.computing, study.study.deadline)
+        if store is not None:
+            store.remove()
         log.checkpoint("finished", mesh, setup.identity, certificates)
         mesh.close(deadline=study.study.deadline)
     tell({"event": "done", "models": [str(path) for path in paths]})
     return paths
+
+
+def _check_runs(setup: PartySetup) -> None:
+    """Raise PolicyError where this site's rows were in as many runs as it allows."""
+    if setup.cohort is not None and setup.policy is not None and setup.register is not None:
+        setup.policy.check_runs(setup.cohort, setup.register)
 
 
 def _planned(
@@ -259,9 +315,11 @@ def _train(
     plan: Plan,
     agreed: Agreed,
     cohort: Cohort | None,
+    raw: Cohort | None,
     ledger: DisclosureLedger,
     timeline: Timeline,
     tell: Callable[[Event], None],
+    store: CheckpointStore | None,
 ) -> dict[str, NDArray[np.float64]]:
     study, aligned = setup.study.study, None
     if cohort is not None and agreed.features is not None:
@@ -282,7 +340,10 @@ def _train(
             covariates = scaled(covariates, study.covariates)
         values = prepare_by_all(study, aligned, received, tell)
         owned[setup.name] = training_rows(values, aligned.labels, aligned.weights, covariates)
+    sums = sums_to_select_by(study, agreed, setup.name, raw, received)
     results: dict[str, NDArray[np.float64]] = engine.run(
-        lambda: run_training(protocol, study, plan, agreed.sizes, owned, ledger.allowed, watcher)
+        lambda: run_training(
+            protocol, study, plan, agreed.sizes, owned, ledger.allowed, watcher, sums, store
+        )
     )
     return received | results

@@ -13,11 +13,13 @@ from cohortium.learn import (
     FEATURE_STATISTICS,
     KEPT_FEATURES,
     AdjustedCohort,
+    ClassSums,
     Cohort,
     DualParameters,
     DualPlan,
     PrimalParameters,
     PrimalPlan,
+    SelectionRule,
     Watcher,
     plan_dual,
     plan_primal,
@@ -25,6 +27,7 @@ from cohortium.learn import (
     train,
     train_primal,
 )
+from cohortium.learn.checkpoints import Checkpoints
 from cohortium.learn.form import as_primal, cheaper, dual_cost, largest_weight, primal_cost
 from cohortium.mpc import Protocol
 from cohortium.run.adjusting import adjustment_of
@@ -63,6 +66,14 @@ def _mean_square(study: Study) -> float | None:
     return 2.0 if study.preparation.by_frequency else 1.0
 
 
+def selection_rule(study: Study) -> SelectionRule | None:
+    """Return by what the study's features are selected, None where all are trained on."""
+    selection, bound = study.selection, study.preparation.largest_value
+    if selection is None or bound is None:
+        return None
+    return SelectionRule(selection.by, selection.top, bound)
+
+
 def make_plan(
     study: Study,
     sizes: Mapping[str, int],
@@ -89,9 +100,12 @@ def make_plan(
     if model.form == "primal":
         plan = plan_primal(samples, features, clip, as_primal(features, clip, parameters))
         return plan, f"primal, as the study asks ({primal_cost(plan)} predicted)"
-    if model.form == "dual" or study.secretly_pooled:
-        dual = plan_dual(samples, features, clip, parameters, folds, adjustment)
+    selection = selection_rule(study)
+    if model.form == "dual" or study.secretly_pooled or selection is not None:
+        dual = plan_dual(samples, features, clip, parameters, folds, adjustment, selection)
         why = "as the study asks" if model.form == "dual" else "for pooled moments that stay secret"
+        if selection is not None:
+            why = "for features that are selected in secret"
         return dual, f"dual, {why} ({dual_cost(dual)} predicted)"
     return cheaper(samples, features, clip, parameters, folds, adjustment)
 
@@ -131,12 +145,15 @@ def run_training(
     owned: Mapping[str, Cohort | AdjustedCohort],
     disclosures: Mapping[str, Sequence[str]],
     watcher: Watcher | None = None,
+    sums: Mapping[str, ClassSums] | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return what the training reveals to this party, by name.
 
-    ``owned`` has weights where the study's samples have; such a study is trained in the dual. What
-    the sites prepare together is revealed before it (``together.run_preparation``), and what they
-    keep (``filtering.run_filter``).
+    ``owned`` has weights where the study's samples have; such a study is trained in the dual.
+    ``sums`` are what the owners at this party bring to select features by. What the sites prepare
+    together is revealed before it (``together.run_preparation``), and what they keep
+    (``filtering.run_filter``). ``checkpoints`` are of a training in the dual.
     """
     disclosures = {name: to for name, to in disclosures.items() if name not in _BEFORE}
     if isinstance(plan, PrimalPlan):
@@ -151,4 +168,6 @@ def run_training(
         watcher,
         choose=study.validation.choose if study.validation is not None else None,
         minimum_count=study.minimum_counts.get("calibration"),
+        checkpoints=checkpoints,
+        sums=sums,
     )

@@ -67,21 +67,29 @@ def prepare_alone(study: Study, cohort: Cohort) -> tuple[Cohort, list[str]]:
 class Site(NamedTuple):
     """A site's prepared cohort, what was done to its features' names, its folds' sizes, its counts.
 
-    None each of a party without data; no sizes without cross-validation, no counts without a
-    filter. ``build`` is what all are told of its genome build, None where features are no variants.
+    ``raw`` are its values before they were prepared. None each of a party without data; no sizes
+    without cross-validation, no counts without a filter. ``build`` is what all are told of its
+    genome build, None where features are no variants.
     """
 
     cohort: Cohort | None = None
     naming: NamingReport | None = None
     folds: list[int] | None = None
     counts: FeatureCounts | None = None
+    raw: Cohort | None = None
     build: ToldBuild | None = None
 
 
 def prepare_site(
-    study: Study, name: str, cohort: Cohort | None, tell: Callable[[Event], None]
+    study: Study,
+    name: str,
+    cohort: Cohort | None,
+    tell: Callable[[Event], None],
+    fold_seed: int | None = None,
 ) -> Site:
     """Return party ``name``'s prepared cohort, and what all are told of it.
+
+    ``fold_seed`` makes the same folds of the same samples as once before.
 
     All errors about its data come before it connects: their texts may quote the data, so they must
     not reach the other parties. StudyError where data and the party's roles do not fit, LabelError
@@ -111,18 +119,18 @@ def prepare_site(
     named, naming = common_names(cohort, study.features.names, study.features.aliases)
     if study.features.list is not None:
         named = named.select_features(study.features.list)
-    counts = None
+    counts, folds = None, None
     build = _build(study, named)
     rules = filter_plan(study, len(named.samples), len(named.features))
     if rules is not None:
         counts = count_features(named, rules.counted)
+    if study.validation is not None:
+        random = None if fold_seed is None else np.random.default_rng(fold_seed)
+        named, folds = by_fold(named, study.validation.folds, random)
     prepared, done = prepare_alone(study, named)
     for line in (*prepared.notes, *naming.lines(), *done):
         tell({"event": "note", "text": line})
-    if study.validation is not None:
-        prepared, folds = by_fold(prepared, study.validation.folds)
-        return Site(prepared, naming, folds, counts, build)
-    return Site(prepared, naming, counts=counts, build=build)
+    return Site(prepared, naming, folds, counts, named, build)
 
 
 def _build(study: Study, cohort: Cohort) -> ToldBuild | None:

@@ -18,9 +18,10 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cohortium.data import Cohort
+from cohortium.data.folds import fold_sizes
 from cohortium.data.values import Array, Features, Values
 from cohortium.errors import FrameError
-from cohortium.learn import KEPT_FEATURES, AdjustedCohort
+from cohortium.learn import KEPT_FEATURES, AdjustedCohort, ClassSums
 from cohortium.learn import Cohort as TrainingRows
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
@@ -183,6 +184,7 @@ def rehearse(
     owned = {}
     if mesh.name in samples:
         owned[mesh.name] = _training_rows(study, samples[mesh.name], features)
+    sums = {name: _made_up_sums(study, samples[name], features) for name in owned}
     protocol = start(mesh, roles, ledger, engine)
     meter = _Meter(mesh, protocol, few)
     filtering = filter_plan(study, sum(samples.values()), features)
@@ -195,11 +197,14 @@ def rehearse(
     engine.run(
         lambda: run_preparation(protocol, study, samples, features, moments, ledger.allowed, meter)
     )
-    engine.run(lambda: run_training(protocol, study, plan, samples, owned, ledger.allowed, meter))
+    engine.run(
+        lambda: run_training(protocol, study, plan, samples, owned, ledger.allowed, meter, sums)
+    )
     meter.phase("")
     taken = _exchange_taken(mesh, _Taken(alone=dict(alone or {}), phases=meter.phases))
     received = mesh.name in ledger.receivers("model")
     models = (1 if choose else len(study.model.l2)) if received else 0
+    weights = features if study.selection is None else study.selection.top
     ready = before_meeting([party.alone for party in taken.values()])
     phases, links = of_all_parties(
         {name: party.phases for name, party in taken.items()},
@@ -213,7 +218,7 @@ def rehearse(
         phases={**ready, **phases},
         links=links,
         memory=peak_memory(),
-        disk=_BYTES_A_WEIGHT * features * models + _OTHER_BYTES,
+        disk=_BYTES_A_WEIGHT * weights * models + _OTHER_BYTES,
     )
 
 
@@ -268,6 +273,17 @@ def _training_rows(study: Study, samples: int, features: int) -> TrainingRows | 
         covariates = np.random.default_rng(1).uniform(-most, most, (samples, adjustment.covariates))
     weights = None if study.data.weight is None else np.ones(samples)
     return training_rows(values, targets, weights, covariates)
+
+
+def _made_up_sums(study: Study, samples: int, features: int) -> ClassSums:
+    """Return what an owner brings to select features by, made up: all are constant."""
+    folds = [samples] if study.validation is None else fold_sizes(samples, study.validation.folds)
+    classes = 2 if study.selection is not None and study.selection.by == "welch-t" else 1
+    counts = np.zeros((len(folds), classes))
+    fold, label = np.repeat(np.arange(len(folds)), folds), np.arange(samples) % classes
+    np.add.at(counts, (fold, label), 1.0)
+    sums = np.zeros((len(folds), classes, features))
+    return ClassSums(np.zeros(features), counts, sums, sums)
 
 
 def _exchange_taken(mesh: Mesh, own: _Taken) -> dict[str, _Taken]:

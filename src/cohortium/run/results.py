@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import cohortium
 from cohortium.errors import ParameterError
-from cohortium.learn import FEATURE_STATISTICS, KEPT_FEATURES, Model
+from cohortium.learn import FEATURE_STATISTICS, KEPT_FEATURES, SELECTED_FEATURES, Model
 from cohortium.mpc import Protocol
 from cohortium.net import Mesh
 from cohortium.run.adjusting import model_parts
@@ -27,7 +27,7 @@ from cohortium.run.memory import peak_memory
 from cohortium.run.planning import Plan
 from cohortium.run.preparing import preparation_of
 from cohortium.run.timeline import Timeline
-from cohortium.run.together import statistics_of
+from cohortium.run.together import statistics_as_json, statistics_of
 from cohortium.study import (
     DisclosureLedger,
     Signature,
@@ -39,9 +39,19 @@ from cohortium.study import (
 
 RECORD_FILE = "record.json"
 METRICS_FILE = "metrics.json"
+SELECTED_FILE = "selected_features.csv"
 KEPT_FILE = "kept_features.csv"
 STUDY_FILE = "study.toml"
 MODEL_FILES = "model*.json"
+# What may be revealed and is no metric.
+_NO_METRICS = (
+    "model",
+    "bounds",
+    "calibration",
+    FEATURE_STATISTICS,
+    KEPT_FEATURES,
+    SELECTED_FEATURES,
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,7 @@ def make_output(output: Path, *, fresh: bool) -> None:
         output.mkdir(parents=True, exist_ok=True)
         if fresh:
             # Not every run has metrics or the same λs: an earlier run's must not be taken for it.
-            names = (METRICS_FILE, KEPT_FILE, RECORD_FILE, AUDIT_FILE)
+            names = (METRICS_FILE, KEPT_FILE, SELECTED_FILE, RECORD_FILE, AUDIT_FILE)
             for path in (*(output / name for name in names), *output.glob(MODEL_FILES)):
                 path.unlink(missing_ok=True)
         elif (output / RECORD_FILE).exists():
@@ -95,7 +105,7 @@ def write_agreement(output: Path, study: StudyFile, signatures: Iterable[Signatu
 def file_digests(output: Path, models: Iterable[Path]) -> dict[str, str]:
     """Return the SHA-256 of each file that the run has written, the audit log apart."""
     names = [STUDY_FILE, signatures_path(Path(STUDY_FILE)).name]
-    names += [RECORD_FILE, METRICS_FILE, KEPT_FILE]
+    names += [RECORD_FILE, METRICS_FILE, KEPT_FILE, SELECTED_FILE]
     paths = [output / name for name in names if (output / name).exists()] + list(models)
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
@@ -112,9 +122,10 @@ def write_results(output: Path, results: Results) -> list[Path]:
             text = json.dumps(metrics, indent=1)
             (output / METRICS_FILE).write_text(text + "\n", encoding="utf-8")
         if KEPT_FEATURES in results.received and results.agreed.features is not None:
-            rows = [["feature"], *([name] for name in results.agreed.features)]
-            with (output / KEPT_FILE).open("w", encoding="utf-8", newline="") as file:
-                csv.writer(file, lineterminator="\n").writerows(rows)
+            _write_names(output / KEPT_FILE, results.agreed.features)
+        selected = _selected(results)
+        if selected is not None:
+            _write_names(output / SELECTED_FILE, selected[0])
         record = json.dumps(_record(results), indent=1)
         (output / RECORD_FILE).write_text(record + "\n", encoding="utf-8")
     except OSError as error:
@@ -129,6 +140,20 @@ def _not_written(what: str, error: OSError) -> ParameterError:
     )
 
 
+def _write_names(path: Path, features: Iterable[str]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([["feature"], *([it] for it in features)])
+
+
+def _selected(results: Results) -> tuple[tuple[str, ...], NDArray[np.int64]] | None:
+    """Return the selected features' names and places, None where this party is not told."""
+    bits, features = results.received.get(SELECTED_FEATURES), results.agreed.features
+    if bits is None or features is None:
+        return None
+    places = np.flatnonzero(bits > 0)
+    return tuple(features[place] for place in places), places
+
+
 def _write_models(output: Path, results: Results) -> list[Path]:
     agreed, weights = results.agreed, results.received.get("model")
     if weights is None or agreed.features is None:
@@ -136,21 +161,24 @@ def _write_models(output: Path, results: Results) -> list[Path]:
     study = results.study.study
     pooled = statistics_of(study, agreed.features, results.received)
     preparation = study.preparation.model_dump(exclude_none=True)
-    if study.secretly_pooled:
-        # The weights are for raw values.
+    if not study.preparation.together or study.secretly_pooled:
+        # Of secretly pooled moments the weights are for raw values.
         preparation = asdict(preparation_of(study))
-    elif pooled is not None and study.preparation.by_frequency:
-        preparation |= {"frequency": (pooled.mean / 2).tolist()}
-    elif pooled is not None:
-        preparation |= {"mean": pooled.mean.tolist(), "variance": pooled.variance.tolist()}
     paths = []
+    features, places = agreed.features, np.arange(len(agreed.features))
+    selected = _selected(results)
+    if selected is not None:
+        # The others' weights are 0.
+        features, places = selected
+    if pooled is not None:
+        preparation |= statistics_as_json(study, pooled.of(features))
     chosen = study.validation.choose if study.validation is not None else None
     strengths: list[float | None] = [None] if chosen else list(study.model.l2)
     count = len(agreed.features)
     for column, l2 in enumerate(strengths):
         model = Model(
-            agreed.features,
-            np.ascontiguousarray(weights[:count, column]),
+            features,
+            np.ascontiguousarray(weights[places, column]),
             positive=agreed.positive,
             negative=agreed.negative,
             label=study.data.label if agreed.positive is None else None,
@@ -166,6 +194,7 @@ def _write_models(output: Path, results: Results) -> list[Path]:
                 "cohortium": cohortium.__version__,
                 "samples": sum(agreed.sizes.values()),
                 "iterations": study.model.iterations,
+                **_selection(study, count),
                 **({"l2": l2} if l2 is not None else {"l2": study.model.l2, "chosen by": chosen}),
             },
         )
@@ -177,6 +206,13 @@ def _write_models(output: Path, results: Results) -> list[Path]:
     return paths
 
 
+def _selection(study: Study, features: int) -> dict[str, Any]:
+    """Return by what the model's features were selected, and of how many."""
+    if study.selection is None:
+        return {}
+    return {"selected by": study.selection.by, "selected of": features}
+
+
 def _metrics(results: Results) -> dict[str, Any]:
     """Return the metrics that were revealed to this party, a value for each λ."""
     study = results.study.study
@@ -185,7 +221,7 @@ def _metrics(results: Results) -> dict[str, Any]:
         if found.ndim == 1
         else [[round(float(value), 6) for value in pair] for pair in found.T]
         for name, found in results.received.items()
-        if name not in ("model", "bounds", "calibration", FEATURE_STATISTICS, KEPT_FEATURES)
+        if name not in _NO_METRICS
     }
     counts = results.received.get("calibration")
     if study.validation is None or (not values and counts is None):

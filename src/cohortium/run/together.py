@@ -10,13 +10,21 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cohortium.data import Cohort, PooledStatistics, count_features, site_moments
+from cohortium.data import (
+    Cohort,
+    PooledStatistics,
+    class_sums,
+    count_features,
+    site_moments,
+    with_features,
+)
 from cohortium.data.counts import ALLELES, MISSING
 from cohortium.data.values import Matrix
 from cohortium.errors import AgreementError
 from cohortium.learn import (
     FEATURE_STATISTICS,
     AlleleCounts,
+    ClassSums,
     Moments,
     Watcher,
     allele_frequencies,
@@ -87,6 +95,13 @@ def statistics_of(
     return PooledStatistics.of_moments(features, mean, np.maximum(variance, 0.0), bound)
 
 
+def statistics_as_json(study: Study, statistics: PooledStatistics) -> dict[str, list[float]]:
+    """Return what a model's file keeps of statistics that were revealed."""
+    if study.preparation.by_frequency:
+        return {"frequency": (statistics.mean / 2).tolist()}
+    return {"mean": statistics.mean.tolist(), "variance": statistics.variance.tolist()}
+
+
 def prepare_together(
     protocol: Protocol,
     engine: Engine,
@@ -132,3 +147,26 @@ def prepare_by_all(
     for line in report.lines():
         tell({"event": "note", "text": line})
     return prepared.values
+
+
+def sums_to_select_by(
+    study: Study,
+    agreed: Agreed,
+    name: str,
+    raw: Cohort | None,
+    received: Mapping[str, NDArray[np.float64]],
+) -> dict[str, ClassSums]:
+    """Return party ``name``'s part of the scores by which features are selected, if they are.
+
+    ``raw`` are its values as they were measured, its samples fold after fold. A missing value
+    counts as in the training: as the mean of the site, or of all.
+    """
+    if study.selection is None or raw is None or agreed.features is None:
+        return {}
+    aligned, pooled = with_features(raw, agreed.features), None
+    if study.preparation.impute == "pooled-mean":
+        pooled = statistics_of(study, agreed.features, received)
+    folds = [len(raw.samples)] if agreed.folds is None else agreed.folds[name]
+    fill = None if pooled is None else pooled.mean
+    by_class = study.selection.by == "welch-t"
+    return {name: ClassSums(*class_sums(aligned, folds, by_class=by_class, fill=fill))}

@@ -25,7 +25,17 @@ from cohortium.study.signatures import verified
 _LARGEST_LOG = 256 << 20
 # Events that say what went on, with nothing to compare.
 _OTHER_KINDS = frozenset(
-    {"started", "connected", "phase", "to be revealed", "filtered", "checkpoint", "stopped"}
+    {
+        "started",
+        "connected",
+        "phase",
+        "to be revealed",
+        "filtered",
+        "checkpoint",
+        "goes on",
+        "authorised",
+        "stopped",
+    }
 )
 _REMEDY = "The record was changed or damaged after it was written: do not rely on it."
 

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from cohortium.study.checkpoint_checks import check_checkpoints
 from cohortium.study.complaints import Complaints
 from cohortium.study.covariate_checks import check_covariates
 from cohortium.study.filter_checks import check_filter
+from cohortium.study.selection_checks import check_selection
 
 if TYPE_CHECKING:
     from cohortium.study.schema import Study
@@ -19,7 +21,9 @@ _COUNTS = ("calibration",)
 # Of larger raw values the model's weights would be too small for their unit.
 _LARGEST_SECRETLY_POOLED = 1024.0
 # What is revealed without a cross-validation.
-_UNVALIDATED = ("model", "feature_statistics", "kept_features")
+_UNVALIDATED = ("model", "feature_statistics", "kept_features", "selected_features")
+# What is revealed before the training, so that no bound of it is known to have held.
+BEFORE_TRAINING = ("feature_statistics", "kept_features")
 # And that which is of labels that are numbers.
 _OF_NUMBERS = ("r2", "mse")
 
@@ -33,9 +37,11 @@ def check_study(study: Study, source: str, text: str) -> None:
     _check_reveals(study, complaints)
     check_filter(study, complaints)
     _check_preparation(study, complaints)
+    check_selection(study, complaints)
     _check_model(study, complaints)
     _check_kind(study, complaints)
     _check_validation(study, complaints)
+    check_checkpoints(study, complaints)
 
 
 def _check_parties(study: Study, complaints: Complaints) -> None:
@@ -184,7 +190,7 @@ def _check_preparation(study: Study, complaints: Complaints) -> None:
             "value_bound to state.",
             remedy="Leave value_bound out.",
         )
-    if pooled != (preparation.value_bound is not None):
+    if pooled != (preparation.value_bound is not None) and (pooled or study.selection is None):
         raise complaints.about(
             ("preparation", "standardise" if pooled else "value_bound"),
             "standardise = 'pooled' and value_bound go together: of values up to that bound means "
@@ -239,6 +245,7 @@ def _check_model(study: Study, complaints: Complaints) -> None:
             (("validation",), "[validation]", study.validation is not None),
             (("data", "covariates"), "data.covariates", bool(study.data.covariates)),
             (("model", "site_indicators"), "model.site_indicators", model.site_indicators),
+            (("selection",), "[selection]", study.selection is not None),
             (
                 ("preparation", "standardise"),
                 f"standardise = {study.preparation.standardise!r} without a [[reveal]] of "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cohortium.study.checks import BEFORE_TRAINING
 from cohortium.study.schema import Reveal, Study, StudyFile
 
 Section = tuple[str, list[str]]
@@ -15,6 +16,7 @@ _ROLES = {
 _WHAT = {
     "model": "the weight of every feature, and the intercept",
     "feature_statistics": "the mean and the variance of every feature over all samples",
+    "selected_features": "the names of the features that are selected by all samples",
     "kept_features": "of every feature whether it passes the filter, not by which rule it fails",
     "accuracy": "the share of held-out samples that are told right, for each λ",
     "balanced_accuracy": "the mean of sensitivity and specificity on held-out samples, for each λ",
@@ -73,6 +75,7 @@ def _work(study: Study) -> list[str]:
     if study.features.build is not None:
         lines.append(f"Positions are of the genome build {study.features.build}.")
     lines += _filtered(study)
+    lines += _selected(study)
     lines += _adjusted(study)
     if model.class_weight == "balanced":
         lines.append("Classes are weighted by their counts, which stay secret.")
@@ -98,12 +101,34 @@ def _work(study: Study) -> list[str]:
                 f"Of the values of λ the one with the best {_name(study.validation.choose)} is "
                 "chosen in secret; which it is becomes known only as far as its model tells."
             )
+    if study.study.checkpoint_every is not None:
+        lines.append(
+            f"Every {study.study.checkpoint_every} iterations each computing party writes its "
+            "shares of the training's state to its own disk, made anew for that, so that the run "
+            "can go on after a crash. They are removed before any result is revealed."
+        )
     if study.output.tensorboard:
         lines.append(
             "Each party writes what it received of the metrics, and its own seconds and bytes, as "
             "TensorBoard's event files too."
         )
     return lines
+
+
+def _selected(study: Study) -> list[str]:
+    """Return how features are selected."""
+    selection = study.selection
+    if selection is None:
+        return []
+    how = "Welch's t of the two classes" if selection.by == "welch-t" else "variance"
+    anew = ""
+    if study.validation is not None:
+        anew = " For each fold they are selected anew, without its samples, and stay secret."
+    return [
+        f"Of these the {selection.top:,} with the largest {how} are trained on, by the values of "
+        "all sites together as they were measured, none above "
+        f"{study.preparation.largest_value:g}. They are selected on shares.{anew}",
+    ]
 
 
 def _filtered(study: Study) -> list[str]:
@@ -122,8 +147,9 @@ def _filtered(study: Study) -> list[str]:
             f"gives p < {rules.hwe_p:g}"
         )
     return [
-        "Before that, counts of each feature over all sites' samples are compared on shares. A "
-        f"feature is left out by all sites where {', or '.join(told)}. No count is revealed.",
+        "Before any row is shared, counts of each feature over all sites' samples are compared on "
+        f"shares. A feature is left out by all sites where {', or '.join(told)}. No count is "
+        "revealed.",
     ]
 
 
@@ -206,9 +232,11 @@ def _reveals(study: Study) -> list[str]:
         f"{_besides(study, reveal)}{_suppressed(reveal)}."
         for reveal in study.reveal
     ]
+    early = [_name(each.what) for each in study.reveal if each.what in BEFORE_TRAINING]
+    but = f" but {' and '.join(early)}, before the training" if early else ""
     lines.append(
         f"{', '.join(study.with_role('compute'))}: a bit for each stated bound, whether it held. "
-        "If one did not, nothing else of the training is revealed."
+        f"If one did not, nothing else is revealed{but}."
     )
     return lines
 
@@ -260,8 +288,9 @@ def _names(study: Study) -> str:
     owners, mode = set(study.with_role("data")), study.features.mode
     if mode == "list":
         return "Names of features are those in the study; none are sent."
+    named = ("model", "kept_features", "selected_features")
     for reveal in study.reveal:
-        if reveal.what in ("model", "kept_features") and not set(reveal.to) <= owners:
+        if reveal.what in named and not set(reveal.to) <= owners:
             what = reveal.what.replace("_", " ")
             return f"The names of all features, as a receiver of the {what} owns no samples."
     if mode == "same":
@@ -275,6 +304,9 @@ def _secret(study: Study) -> list[str]:
         kept = "Values, labels, weights and names of samples"
     classes = study.model.kind == "logistic" and not _tells_counts(study)
     counts = ", class counts" if classes else ""
+    selected = any(reveal.what == "selected_features" for reveal in study.reveal)
+    if study.selection is not None and not selected:
+        counts += ", which features are selected"
     return [
         f"{kept}{counts}, the score of any sample, and every intermediate result: a site knows "
         "its own, nobody those of another, neither the dealer nor who listens on the network.",
@@ -297,6 +329,14 @@ def _assumptions(study: Study) -> list[str]:
 def _risks(study: Study) -> list[str]:
     revealed = {reveal.what: set(reveal.to) for reveal in study.reveal}
     risks = []
+    if study.study.checkpoint_every is not None:
+        risks.append(
+            "After a crash shares stay on the computing parties' disks, and in backups of them, "
+            "until the run goes on or `cohortium discard` removes them. One party's tell nothing, "
+            "not with what the dealer knows either; those of "
+            f"{' and '.join(study.with_role('compute'))} together are how far each prediction is "
+            "off, and how alike the samples are."
+        )
     if "model" in revealed and min(study.model.l2) == 0:
         risks.append(
             "λ = 0: with more features than samples such a model can hold single samples' values. "

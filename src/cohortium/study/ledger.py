@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -72,6 +72,8 @@ class DisclosureLedger(Ledger):
         allowed: Mapping[str, Sequence[str]],
         minimum_counts: Mapping[str, int] | None = None,
     ) -> None:
+        # Called with each entry that is authorised, before a share of it leaves.
+        self.on_authorised: Callable[[Disclosure], None] = lambda _entry: None
         self._entries = {
             name: Disclosure(name, tuple(sorted(set(receivers))), (minimum_counts or {}).get(name))
             for name, receivers in allowed.items()
@@ -133,6 +135,7 @@ class DisclosureLedger(Ledger):
                 remedy="Nothing was sent. This is a fault in the program at this party; report it.",
             )
         entry.time = utc_now()
+        self.on_authorised(entry)
 
     def note_received(self, name: str, values: NDArray[np.float64]) -> None:
         """Keep the SHA-256 of what was revealed to this party."""

@@ -122,10 +122,16 @@ def load_policy(path: Path) -> SitePolicy:
 
 
 def _parameters(study: Study, cohort: Cohort) -> int:
-    """Return how many numbers a model of a site's features has: all weights, the intercept."""
+    """Return how many numbers a model of a site's features has: all weights, the intercept.
+
+    Of features that are selected, those that are: the others' weights are 0.
+    """
     covariates = 0 if cohort.covariates is None else cohort.covariates.shape[1]
     sites = len(study.with_role("data")) - 1 if study.model.site_indicators else 0
-    return len(cohort.features) + covariates + sites + 1
+    features = len(cohort.features)
+    if study.selection is not None:
+        features = min(features, study.selection.top)
+    return features + covariates + sites + 1
 
 
 def _listed(rule: str, allowed: list[str] | None, asked: list[str]) -> None:

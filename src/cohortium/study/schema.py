@@ -62,11 +62,16 @@ class _Strict(BaseModel):
 
 
 class StudySection(_Strict):
-    """``[study]``: its name, and how long parties wait for each other."""
+    """``[study]``: its name, and how long parties wait for each other.
+
+    ``checkpoint_every``: after how many iterations each party keeps its part of the training's
+    state, to go on after a crash; without it nothing is kept.
+    """
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     connect_timeout: Annotated[float, Field(ge=1, le=86400)] = 600.0
     deadline: Annotated[float, Field(ge=1, le=3600)] = 30.0
+    checkpoint_every: Annotated[int, Field(ge=10, le=10_000)] | None = None
 
 
 class Party(_Strict):
@@ -131,8 +136,9 @@ class PreparationSection(_Strict):
 
     ``standardise`` "pooled": by the mean and variance of all sites' samples together, which are
     revealed to the sites where "feature_statistics" is listed, and secret otherwise;
-    ``value_bound`` is then the largest value before that. "allele-frequency": likewise, by the mean
-    2p and variance 2p(1 − p) of a variant's frequency p; values are from 0 to 2.
+    ``value_bound`` is then the largest value before that, as it is where features are selected.
+    "allele-frequency": likewise, by the mean 2p and variance 2p(1 − p) of a variant's frequency p;
+    values are from 0 to 2.
     """
 
     impute: Literal["site-mean", "pooled-mean"] = "site-mean"
@@ -184,6 +190,16 @@ class ModelSection(_Strict):
     site_indicators: bool = False
 
 
+class SelectionSection(_Strict):
+    """``[selection]``: the model is trained on the ``top`` features alone, chosen in secret.
+
+    By the variance of raw values, or by Welch's t of the two classes; within each fold anew.
+    """
+
+    by: Literal["variance", "welch-t"]
+    top: Annotated[int, Field(ge=1, le=1_000_000)]
+
+
 class ValidationSection(_Strict):
     """``[validation]``: cross-validation in the same rounds, and how λ is chosen by it.
 
@@ -207,7 +223,9 @@ class Reveal(_Strict):
     ``minimum_count`` is for what consists of counts: smaller ones are suppressed before the reveal.
     """
 
-    what: Literal["model", Metric, "calibration", "feature_statistics", "kept_features"]
+    what: Literal[
+        "model", Metric, "calibration", "feature_statistics", "kept_features", "selected_features"
+    ]
     to: Annotated[list[PartyName], Field(min_length=1)]
     minimum_count: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
 
@@ -222,6 +240,7 @@ class Study(_Strict):
     filter: FilterSection | None = None
     preparation: PreparationSection = PreparationSection()
     model: ModelSection = ModelSection()
+    selection: SelectionSection | None = None
     validation: ValidationSection | None = None
     output: OutputSection = OutputSection()
     reveal: Annotated[list[Reveal], Field(min_length=1)]

@@ -17,6 +17,8 @@ _HEAD = """\
 name = "what is studied"        # 1 to 200 characters
 #connect_timeout = 600.0        # seconds in which all parties must come together, 1 to 86400
 #deadline = 30.0                # seconds of silence after which a party counts as lost, 1 to 3600
+#checkpoint_every = 50          # iterations, 10 to 10000, after which each party keeps its part of
+                                # the training's state on its disk, to go on after a crash
 """
 
 _PARTY = """
@@ -74,7 +76,8 @@ mode = "same"                   # "same": all sites have the same; "intersection
                                 # samples' together, secret or with [[reveal]] "feature_statistics";
                                 # "allele-frequency": of allele counts, likewise by their frequency
 #clip = 8.0                     # values beyond are cut to it, above 0 to 1024
-#value_bound = 64.0             # of "pooled": no value may exceed it before that, 1 to 1e6
+#value_bound = 64.0             # of "pooled" or [selection]: no value may exceed it before that,
+                                # 1 to 1e6
 
 [model]
 #kind = "logistic"              # or "linear": labels are numbers; leave out positive and negative
@@ -93,6 +96,13 @@ mode = "same"                   # "same": all sites have the same; "intersection
 #momentum = 0.9                 # of mini-batches, 0 to 0.999
 #site_indicators = true         # an effect of each data owner but the first, not penalised
 
+# Train on the best features alone, chosen in secret: by all sites' raw values together, up to
+# value_bound, and in a cross-validation anew without each fold. A [[reveal]] of the model needs one
+# of "selected_features" too.
+#[selection]
+#by = "welch-t"                 # Welch's t of the two classes; or "variance"
+#top = 100                      # how many: 1 to 1000000, fewer than there are
+
 # Cross-validation, in the same rounds. Take it out with the [[reveal]] of "auc" below.
 [validation]
 folds = 5                       # 2 to 100
@@ -105,8 +115,8 @@ folds = 5                       # 2 to 100
 
 # Everything that becomes readable, and to whom: nothing else does. One entry for each of "model",
 # "accuracy", "balanced_accuracy", "sensitivity", "specificity", "log_loss", "brier", "auc",
-# "auc_bounds", "calibration", "feature_statistics", "kept_features"; of a linear regression
-# "model", "r2", "mse".
+# "auc_bounds", "calibration", "feature_statistics", "kept_features", "selected_features"; of a
+# linear regression "model", "r2", "mse".
 [[reveal]]
 what = "model"
 to = {receivers}
@@ -130,6 +140,11 @@ to = {receivers}
 # Of [filter]: which features pass all of its rules, to all data owners.
 #[[reveal]]
 #what = "kept_features"
+#to = {receivers}
+
+# Of [selection]: the names of the features that all samples select.
+#[[reveal]]
+#what = "selected_features"
 #to = {receivers}
 """
 

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from cohortium.errors import ParameterError
 from cohortium.mpc.periodic import PeriodicSeries
-from cohortium.mpc.protocol import Bilinear, Check, Counters, InputRequest, Protocol, Shape
+from cohortium.mpc.protocol import (
+    Bilinear,
+    Check,
+    Counters,
+    InputRequest,
+    Kept,
+    Protocol,
+    Shape,
+)
 
 Array = NDArray[np.float64]
 
@@ -132,6 +140,19 @@ class ClearProtocol(Protocol):
         """Return the entries."""
         places = np.rint(value).astype(np.int64) % entries.shape[1]
         return np.asarray(entries[:, places]).reshape(-1, *shape)
+
+    def keep(self, values: Sequence[Array]) -> Kept:
+        """Return the values."""
+        return Kept(list(values), b"")
+
+    def take_up(
+        self,
+        kept: Kept | None,
+        shapes: Sequence[Shape],  # noqa: ARG002
+        fraction_bits: Sequence[int],  # noqa: ARG002
+    ) -> list[Array]:
+        """Return the values."""
+        return [] if kept is None else list(kept.parts)
 
     def reveal(
         self,

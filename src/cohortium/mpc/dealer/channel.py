@@ -217,6 +217,11 @@ class Channel:
 
         return self._engine.call(transfer, [mine], mine.shape)
 
+    def digest(self) -> bytes:
+        """Return what stands for all operations and openings so far, the same at all parties."""
+        both = self._program.digest() + self._transcript.digest()
+        return hashlib.sha256(both).digest()
+
     def compare_transcripts(self) -> None:
         """Check that all computing parties ran the same operations and saw the same openings.
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cohortium.errors import ParameterError
 from cohortium.mpc.dealer.channel import Channel, digest
 from cohortium.mpc.dealer.comparing import compare
 from cohortium.mpc.dealer.looking_up import look_up_tables
@@ -37,6 +38,7 @@ from cohortium.mpc.protocol import (
     Check,
     Counters,
     InputRequest,
+    Kept,
     Ledger,
     Protocol,
     Shape,
@@ -293,6 +295,30 @@ class ComputingParty(Protocol):
         encoded = encode(entries, fraction_bits, float(np.abs(entries).max(initial=0.0)))
         self._channel.note("table", shape, digest(encoded), fraction_bits)
         return look_up_tables(self._channel, self._engine, value, encoded)
+
+    # -- from one session to a later one -------------------------------------------------------
+
+    def keep(self, values: Sequence[Share]) -> Kept:
+        """Return fresh shares, which the dealer can not tell from any (protocol.md, "Kept")."""
+        self._channel.note("keep", *(value.shape for value in values))
+        # A share itself may be a party's own data, or tell the dealer what was opened.
+        fresh = [self._share(value) + self._channel.share_of_zero(value.shape) for value in values]
+        return Kept([np.asarray(share) for share in fresh], self._channel.digest())
+
+    def take_up(
+        self, kept: Kept | None, shapes: Sequence[Shape], fraction_bits: Sequence[int]
+    ) -> list[Share]:
+        """Return plain sharings: what is opened of them is masked anew."""
+        if kept is None or [part.shape for part in kept.parts] != list(shapes):
+            raise ParameterError(
+                "What was kept has not the shapes that the program asks for.",
+                remedy="This is a fault in the program at this party; report it.",
+            )
+        self._channel.note("take up", kept.digest.hex(), *shapes, *fraction_bits)
+        return [
+            Share(shape, self._engine.asarray(part))
+            for part, shape in zip(kept.parts, shapes, strict=True)
+        ]
 
     # -- reveal --------------------------------------------------------------------------------
 

@@ -42,6 +42,7 @@ from cohortium.mpc.protocol import (
     Check,
     Counters,
     InputRequest,
+    Kept,
     Ledger,
     Protocol,
     Shape,
@@ -280,6 +281,20 @@ class Dealer(Protocol):
         """Deal the one-hot vector of a fresh mask (protocol.md, "Table")."""
         deal_tables(self._channel, self._engine, entries.shape[1], shape)
         return Mask((len(entries), *shape))
+
+    # -- from one session to a later one -------------------------------------------------------
+
+    def keep(self, values: Sequence[Mask]) -> None:
+        """Nothing to keep: the dealer has masks alone, and they end with the session."""
+
+    def take_up(
+        self,
+        kept: Kept | None,  # noqa: ARG002
+        shapes: Sequence[Shape],
+        fraction_bits: Sequence[int],  # noqa: ARG002
+    ) -> list[Mask]:
+        """Return plain sharings: nothing to know of them."""
+        return [Mask(shape) for shape in shapes]
 
     # -- reveal --------------------------------------------------------------------------------
 

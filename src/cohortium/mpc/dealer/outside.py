@@ -20,6 +20,7 @@ from cohortium.mpc.protocol import (
     Check,
     Counters,
     InputRequest,
+    Kept,
     Ledger,
     Protocol,
     Shape,
@@ -123,6 +124,18 @@ class Outsider(Protocol):
         self, value: None, entries: NDArray[np.float64], fraction_bits: int, shape: Shape
     ) -> None:
         """Nothing to do."""
+
+    def keep(self, values: Sequence[None]) -> None:
+        """Nothing to keep."""
+
+    def take_up(
+        self,
+        kept: Kept | None,
+        shapes: Sequence[Shape],
+        fraction_bits: Sequence[int],
+    ) -> list[None]:
+        """Nothing to hold."""
+        return [None] * len(shapes)
 
     def reveal(
         self,

@@ -19,7 +19,8 @@ from cohortium.mpc.functions.comparison import (
     sign,
 )
 from cohortium.mpc.functions.gram import gram, symmetric
-from cohortium.mpc.functions.table import inverse_square_root, reciprocal, table
+from cohortium.mpc.functions.table import inverse_square_root, quotient, reciprocal, table
+from cohortium.mpc.functions.top import top
 
 __all__ = [
     "PIECEWISE_SIGMOIDS",
@@ -33,6 +34,7 @@ __all__ = [
     "periodic",
     "piecewise_linear",
     "probit",
+    "quotient",
     "reciprocal",
     "relu",
     "sigmoid",
@@ -41,4 +43,5 @@ __all__ = [
     "symmetric",
     "table",
     "tanh",
+    "top",
 ]

@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 
 from cohortium.errors import ParameterError
 from cohortium.mpc.functions.comparison import compare
-from cohortium.mpc.tensor import SecretTensor, check_fits, constant, weighted_sum
+from cohortium.mpc.tensor import SecretTensor, check_fits, constant, prepare, weighted_sum
 
 # A table costs 8 bytes an entry and element of dealt values.
 MOST_PLACES = 1 << 12
 _GUESS_BITS = 11
 _MANTISSA_BITS = 28
 _RESULT_BITS = 22
+# Of quotients, of which there may be many, a smaller table: its 64 places take half a kilobyte.
+_QUOTIENT_STEPS, _QUOTIENT_BITS = 62, 24
 
 
 def table(x: SecretTensor, entries: NDArray[np.float64], fraction_bits: int) -> SecretTensor:
@@ -53,6 +55,28 @@ def reciprocal(x: SecretTensor, low: float, high: float) -> SecretTensor:
     return _power(x, low, high, -1.0, lambda product: 2 - product, squared=False)
 
 
+def quotient(numerator: SecretTensor, x: SecretTensor, low: float, high: float) -> SecretTensor:
+    """Return numerator / x for low ≤ x ≤ high (0 < low) and |numerator| ≤ x, at 24 fraction bits.
+
+    Off by less than 2^-21, and by numerator and x being rounded to their own units; 19 rounds. Both
+    are divided by the power of two below x first, so that nothing is lost where x is small. Where
+    they are not as stated the result means nothing.
+    """
+    mantissa, scale = _normalised(x, low, high, -1.0)
+    prepare([mantissa, scale, numerator])
+    # The product is at most 2, as x is below twice that power.
+    part = (numerator * scale.with_bound(2.0 / numerator.bound)).with_bound(2.0)
+    # Rounded up or down, so one step less than places.
+    places = ((mantissa - 1.0) * float(_QUOTIENT_STEPS)).rescale(0)
+    guesses = 1 / (1 + np.arange(_QUOTIENT_STEPS + 2) / _QUOTIENT_STEPS)
+    inverse = table(places, guesses, _MANTISSA_BITS)[0]
+    # A guess is off by less than 2^-5.9, and each step squares that.
+    for _ in range(2):
+        product = (mantissa * inverse).rescale(_MANTISSA_BITS)
+        inverse = (inverse * (2 - product)).rescale(_MANTISSA_BITS).with_bound(1.0)
+    return (part.rescale(_MANTISSA_BITS) * inverse).rescale(_QUOTIENT_BITS)
+
+
 def inverse_square_root(x: SecretTensor, low: float, high: float) -> SecretTensor:
     """Return 1/√x for low ≤ x ≤ high (0 < low), off by less than 2^-19 of it; 15 rounds.
 
@@ -72,11 +96,6 @@ def _power(
     *,
     squared: bool,
 ) -> SecretTensor:
-    if not 0 < low <= high:
-        raise ParameterError(
-            f"A power on the range {low:g} to {high:g} is not defined.",
-            remedy="Give 0 < low ≤ high.",
-        )
     mantissa, scale = _normalised(x, low, high, power)
     places = (mantissa - 1.0).rescale(_GUESS_BITS).times_power_of_two(_GUESS_BITS)
     count = 1 << _GUESS_BITS
@@ -92,6 +111,11 @@ def _normalised(
     x: SecretTensor, low: float, high: float, power: float
 ) -> tuple[SecretTensor, SecretTensor]:
     """Return m = x / 2^e in [1, 2] and 2^(e·power), e the exponent of x's octave."""
+    if not 0 < low <= high:
+        raise ParameterError(
+            f"A power on the range {low:g} to {high:g} is not defined.",
+            remedy="Give 0 < low ≤ high.",
+        )
     exponents = np.arange(math.floor(math.log2(low)), math.ceil(math.log2(high)))
     exponents = exponents if len(exponents) else np.array([math.floor(math.log2(low))])
     last = int(exponents[-1])

@@ -1,0 +1,98 @@
+"""Where a run goes on: what each party tells the others of what it kept, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cohortium.errors import AgreementError, FrameError
+from cohortium.net import Mesh
+
+_MESSAGE_BYTES = 1 << 20
+_ANEW = "join with --fresh at all sites: the training starts from the beginning."
+_Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$")]
+
+
+class Told(BaseModel):
+    """Of a kept state: after how many iterations, and the digest of all that led to it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    done: Annotated[int, Field(ge=0, le=1 << 40)]
+    digest: _Hex
+
+
+class Offer(BaseModel):
+    """What a party could go on with: the run that it was in, and its states of it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    run: _Hex | None = None
+    states: Annotated[list[Told], Field(max_length=10_001)] = []
+
+
+def exchange_offers(mesh: Mesh, mine: Offer) -> dict[str, Offer]:
+    """Return all parties' offers, this one's too; a message to each. FrameError if one is none."""
+    received = mesh.exchange_messages(
+        "checkpoints",
+        dict.fromkeys(mesh.peers, mine.model_dump_json().encode()),
+        dict.fromkeys(mesh.peers, _MESSAGE_BYTES),
+    )
+    offers = {mesh.name: mine}
+    for name, text in received.items():
+        try:
+            offers[name] = Offer.model_validate_json(text)
+        except ValidationError:
+            raise FrameError(
+                f"{name} sent a list of checkpoints that can not be read.",
+                remedy="Check that all sites run the same version.",
+                party=mesh.name,
+            ) from None
+    return offers
+
+
+def common_state(
+    offers: Mapping[str, Offer], computing: Sequence[str], owners: Sequence[str], me: str
+) -> tuple[str, int] | None:
+    """Return which run all go on with, after how many iterations; None to start anew.
+
+    That is the last state that all computing parties have. AgreementError, which names the parties,
+    where somebody has lost what others kept, or kept another run or another state.
+    """
+    held = [name for name in computing if offers[name].states]
+    if not held:
+        return None
+    first = held[0]
+    run = offers[first].run
+    concerned = list(dict.fromkeys([*computing, *owners]))
+    lost = [name for name in concerned if offers[name].run is None]
+    if run is None or lost:
+        raise AgreementError(
+            f"{', '.join(lost)} kept nothing of the run that {', '.join(held)} would go on with, "
+            f"after {offers[first].states[-1].done} iterations.",
+            remedy="If it is there, name the run's directory with --out. If it is lost or was "
+            f"discarded: {_ANEW}",
+            party=me,
+        )
+    others = [name for name in concerned if offers[name].run != run]
+    if others:
+        raise AgreementError(
+            f"{', '.join(others)} kept another run than {first}.",
+            remedy=f"Name the run's directory with --out; or {_ANEW}",
+            party=me,
+        )
+    states = {name: {each.done: each.digest for each in offers[name].states} for name in computing}
+    common = set.intersection(*(set(kept) for kept in states.values()))
+    if not common:
+        return None
+    done = max(common)
+    different = [name for name in computing if states[name][done] != states[first][done]]
+    if different:
+        raise AgreementError(
+            f"{first} and {', '.join(different)} kept different states after {done} iterations.",
+            remedy=f"One of them is not of this run: {_ANEW[0].upper()}{_ANEW[1:]}",
+            party=me,
+        )
+    return run, done

@@ -1,0 +1,218 @@
+"""A party dies in mid-training; all join again with the same commands, and the work is not lost."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_consortium import Consortium, Here, check_error, end_all
+from run_sites import OWNER, Ended, Terminal, cells, genes, largest_difference, parsed, twin
+
+from cohortium.run.verifying import verify_run
+
+EVERY, ITERATIONS = 20, 400
+PARTIES = {"north": OWNER, "south": OWNER, "west": ("data",), "uni": ("deal",)}
+FOLDS = """
+[validation]
+folds = 4
+[[reveal]]
+what = "auc"
+to = ["north"]
+"""
+
+
+def sites(terminal: Terminal, **settings: object) -> Consortium:
+    """Two hospitals that compute, one that does not, and a dealer; a cross-validation by folds."""
+    group = Consortium(
+        terminal,
+        parties=PARTIES,
+        checkpoint_every=EVERY,
+        iterations=ITERATIONS,
+        more=FOLDS,
+        **settings,
+    )
+    west = cells("west", genes(1), samples=16)
+    group.data["west"] = str(west.write(terminal.folder / "west.csv"))
+    return group
+
+
+def kept(group: Consortium, name: str) -> Path:
+    return group.folder / f"out-{name}" / "checkpoint"
+
+
+def states(group: Consortium, name: str) -> list[int]:
+    """Return after how many iterations a party has kept a state."""
+    return sorted(int(path.stem) for path in kept(group, name).glob("*.state"))
+
+
+def killed_in_training(group: Consortium, victim: str, least: int) -> dict[str, Ended]:
+    """Join with all, kill one when the computing ones have come so far; return how all ended."""
+    commands = group.join_all()
+    while min(max(states(group, name), default=0) for name in ("north", "south")) < least:
+        gone = [it for it in commands.values() if it.process.poll() is not None]
+        assert not gone, [it.end() for it in gone]
+        time.sleep(0.005)
+    commands[victim].signal(signal.SIGKILL)
+    ended = end_all(commands)
+    assert all(it.code == (-9 if name == victim else 6) for name, it in ended.items()), ended
+    return ended
+
+
+def test_a_run_goes_on_whoever_was_killed(terminal: Terminal) -> None:
+    group = sites(terminal)
+    before = None
+    for least, victim in enumerate(("south", "uni", "west"), 1):
+        ended = killed_in_training(group, victim, least * 5 * EVERY)
+        if before is not None:
+            said = f"Goes on after iteration {before}, where an earlier run stopped."
+            assert all(said in it.out for name, it in ended.items() if name != victim)
+        before = max(set(states(group, "north")) & set(states(group, "south")))
+        assert f"{max(states(group, 'north'))} iterations are kept here" in ended["north"].out
+        assert states(group, "west") == states(group, "uni") == []
+        for name in PARTIES:
+            if name == "uni":
+                assert not kept(group, name).exists()
+                continue
+            assert kept(group, name).stat().st_mode & 0o777 == 0o700
+            assert {path.stat().st_mode & 0o777 for path in kept(group, name).iterdir()} == {0o600}
+    ended = end_all(group.join_all())
+    assert [it.code for it in ended.values()] == [0] * 4, ended
+    assert all(f"Goes on after iteration {before}" in it.out for it in ended.values())
+    record = json.loads((group.folder / "out-north" / "record.json").read_text())
+    assert 2 * (ITERATIONS - before) < record["rounds"] < 2 * (ITERATIONS - before) + 60
+    weights = twin(parsed(group.text), group.data)[:, 0]
+    assert largest_difference(group.folder / "out-north" / "model.json", weights) < 0.005
+    auc = json.loads((group.folder / "out-north" / "metrics.json").read_text())
+    assert "auc" in json.dumps(auc)
+    for name in PARTIES:
+        assert not kept(group, name).exists()
+        assert verify_run(group.folder / f"out-{name}").finished
+
+
+@pytest.fixture
+def stopped(terminal: Terminal) -> Consortium:
+    """A run of which a part is kept at every party."""
+    group = sites(terminal)
+    killed_in_training(group, "uni", 2 * EVERY)
+    return group
+
+
+def check_that_one_partys_files_look_uniform(stopped: Consortium) -> None:
+    """Those of its own samples too: each byte value is about as frequent."""
+    for name in ("north", "south"):
+        content = b"".join(
+            path.read_bytes().split(b"\n", 2)[2] for path in kept(stopped, name).glob("*.state")
+        )
+        counts = np.bincount(np.frombuffer(content, np.uint8), minlength=256)
+        expected = len(content) / 256
+        assert ((counts - expected) ** 2 / expected).sum() < 400, name
+
+
+def test_what_is_not_of_this_run_is_refused(stopped: Consortium, here: Here) -> None:
+    """At the site itself, before it connects."""
+    check_that_one_partys_files_look_uniform(stopped)
+    files = {path: path.read_bytes() for path in kept(stopped, "north").iterdir()}
+    begun, first = kept(stopped, "north") / "run.json", kept(stopped, "north") / "000020.state"
+    for path in (begun, first, kept(stopped, "north") / "000000.state"):
+        content = files[path]
+        middle, end = len(content) // 2, len(content) - 1
+        spoiled = [content[:-1], content + b"\0", b""]
+        for place in (0, 20, content.index(b"\n") + 5, middle, end):
+            spoiled.append(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        for other in spoiled:
+            path.write_bytes(other)
+            check_error(here(*stopped.command("north")), "COH-506", 7, f"{path.name}, which an")
+        path.unlink()
+        check_error(here(*stopped.command("north")), "COH-506", 7, "is damaged", "--fresh")
+        path.write_bytes(content)
+    # A state of another party, or of another time, in its place.
+    for other in (kept(stopped, "south") / first.name, kept(stopped, "north") / "000040.state"):
+        first.write_bytes(other.read_bytes())
+        check_error(here(*stopped.command("north")), "COH-506", 7, "000020.state, which an")
+    first.write_bytes(files[first])
+
+    table = Path(stopped.data["north"])
+    content = table.read_text()
+    lines = content.splitlines()
+    swapped = "\n".join([lines[0], lines[2], lines[1], *lines[3:]]) + "\n"
+    label = content.replace("BCR/ABL", "-", 1).replace("NEG", "BCR/ABL", 1).replace("-", "NEG", 1)
+    for other in (content.replace("7.", "6.", 1), swapped, label):
+        assert other != content
+        table.write_text(other)
+        ended = here(*stopped.command("north"))
+        check_error(ended, "COH-506", 7, "not those of the run that stopped")
+    table.write_text(content)
+
+    for change in (("iterations = 400", "iterations = 701"), ("checkpoint_every = 20", "")):
+        other = stopped.write("other.toml", stopped.text.replace(*change))
+        ended = here(*stopped.command("north", study=other))
+        check_error(ended, "COH-506", 7, "is of another study file", "--fresh")
+
+    log = stopped.folder / "out-north" / "events.jsonl"
+    content = log.read_text()
+    log.unlink()
+    check_error(here(*stopped.command("north")), "COH-506", 7, "its log, which would tell")
+    log.write_text(content.replace('"event"', '"evnt"', 1))
+    check_error(here(*stopped.command("north")), "COH-506", 7, "its log, which would tell")
+    log.write_text(content)
+
+
+def test_who_lost_what_it_kept_is_named_and_all_may_start_anew(stopped: Consortium) -> None:
+    done = states(stopped, "north")[-1]
+    assert stopped.terminal.run("discard", "out-south").out.startswith("Removed what was kept")
+    assert stopped.terminal.run("discard", "out-south").out.startswith("Nothing was kept")
+    for name, ended in end_all(stopped.join_all()).items():
+        code, exit_code = ("COH-501", 7) if ended.code == 7 else ("COH-407", 6)
+        says = f"south kept nothing of the run that north would go on with, after {done} iterations"
+        check_error(ended, code, exit_code, says, *["--fresh"] * (code == "COH-501"))
+        assert states(stopped, name) == (states(stopped, "north") if name == "north" else [])
+    fresh = {
+        name: stopped.terminal.start(*stopped.command(name, "--fresh")) for name in stopped.parties
+    }
+    for name, ended in end_all(fresh).items():
+        assert ended.code == 0, ended
+        assert "Goes on" not in ended.out
+        assert not kept(stopped, name).exists()
+
+
+def test_nothing_is_revealed_twice_and_a_row_is_used_once(stopped: Consortium) -> None:
+    policy = stopped.folder / "policy.toml"
+    policy.write_text("[policy]\nmaximum_runs = 1\n")
+    copies = {name: stopped.folder / f"copy-{name}" for name in stopped.parties if name != "uni"}
+    for name, copy in copies.items():
+        shutil.copytree(kept(stopped, name), copy)
+    # The same run once more: the register was not asked for the first time.
+    commands = stopped.join_all("north")
+    commands["north"] = stopped.terminal.start(*stopped.command("north", "--policy", str(policy)))
+    assert {ended.code for ended in end_all(commands).values()} == {0}
+    assert not (stopped.folder / "register.jsonl").exists()
+    lines = (stopped.folder / "out-north" / "events.jsonl").read_text().splitlines()
+    events = [json.loads(line) for line in lines]
+    last = [event["event"] for event in events].index("goes on")
+    told = [event["what"] for event in events[last:] if event["event"] == "authorised"]
+    assert told == ["bounds", "auc", "model"]
+    # A backup of what was kept is put back, and the record taken away.
+    for name, copy in copies.items():
+        shutil.copytree(copy, kept(stopped, name))
+        (stopped.folder / f"out-{name}" / "record.json").unlink()
+    commands = {name: stopped.join(name) for name in ("north", "south")}
+    for ended in end_all(commands).values():
+        check_error(
+            ended, "COH-506", 7, "can not be gone on with: it has revealed bounds, auc, model"
+        )
+
+
+def test_nothing_is_kept_of_a_training_in_vain(terminal: Terminal) -> None:
+    """A stated bound did not hold, which it would not the next time either."""
+    group = Consortium(terminal, checkpoint_every=10, iterations=60, l2="0.001")
+    text = group.text.replace("[model]", "[model]\nlogit_bound = 1.0")
+    study = group.write("study.toml", text)
+    ended = end_all({name: group.join(name, study=study) for name in group.parties})
+    for name in ("north", "south"):
+        assert "COH-303" in ended[name].err, ended[name]
+        assert not kept(group, name).exists()

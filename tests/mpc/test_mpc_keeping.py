@@ -1,0 +1,117 @@
+"""What outlives a session: shares made anew, by keys that the dealer does not know."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from mpc_parties import (
+    DEALER,
+    GUEST,
+    assert_uniform,
+    bring,
+    dyadic,
+    names_of,
+    run_clear,
+    run_parties,
+)
+
+from cohortium.errors import AgreementError, ParameterError
+from cohortium.mpc import SecretTensor
+
+VALUES = dyadic(np.random.default_rng(0), (40, 60))
+OWNERS = {"a": ("p0", VALUES), "b": ("p1", VALUES), "c": (GUEST, VALUES), "d": (DEALER, VALUES)}
+BITS, BOUND = 10, 8.0
+
+
+def keep(protocol, me):
+    tensors = bring(protocol, me, OWNERS)
+    product = (tensors[0] * tensors[1]).rescale(BITS)
+    return protocol.keep([tensor.value for tensor in [*tensors, product]])
+
+
+def kept_by_all(computing):
+    out = run_parties(keep, computing, outsiders=[GUEST])
+    assert out[DEALER] is out[GUEST] is None
+    return {name: out[name] for name in names_of(computing)}
+
+
+def taking_up(kept):
+    def program(protocol, me):
+        shapes = [VALUES.shape] * 5
+        values = protocol.take_up(kept.get(me), shapes, [BITS] * 5)
+        tensors = [SecretTensor(protocol, value, VALUES.shape, BITS, 64.0) for value in values]
+        # What is taken up can be computed with, by masks of this session.
+        squares = [(tensor * tensor).rescale(BITS) for tensor in tensors[:2]]
+        return [
+            tensor.reveal(f"result {index}", ["p0"])
+            for index, tensor in enumerate([*tensors, *squares])
+        ]
+
+    return program
+
+
+def test_what_was_kept_is_there_in_a_later_session(computing):
+    kept = kept_by_all(computing)
+    assert len({part.digest for part in kept.values()}) == 1
+    results = run_parties(taking_up(kept), computing, outsiders=[GUEST])["p0"]
+    for result in results[:4]:
+        np.testing.assert_array_equal(result, VALUES)
+    for result in results[4:]:
+        np.testing.assert_allclose(result, VALUES**2, atol=2.0**-BITS)
+    clear = run_clear(keep)
+    np.testing.assert_array_equal(run_clear(taking_up({"clear": clear}))[0], VALUES)
+
+
+def test_it_takes_no_round_and_no_byte(computing):
+    def program(protocol, me):
+        tensors = bring(protocol, me, OWNERS)
+        before = protocol.counters.rounds, protocol.counters.bytes_sent
+        kept = protocol.keep([tensor.value for tensor in tensors])
+        protocol.take_up(kept, [VALUES.shape] * 4, [BITS] * 4)
+        return before == (protocol.counters.rounds, protocol.counters.bytes_sent)
+
+    assert all(run_parties(program, computing, outsiders=[GUEST]).values())
+
+
+def test_all_but_one_partys_parts_and_the_dealers_keys_tell_nothing(computing, streams):
+    """What each part differs by from the party's share comes from keys that the dealer lacks."""
+    kept = kept_by_all(computing)
+    dealers = {key for party, key in streams.made if party == DEALER}
+    names = names_of(computing)
+    hidden = {
+        (drawn.party, drawn.key): drawn.values
+        for drawn in streams.drawn
+        if drawn.key not in dealers and drawn.values.size == VALUES.size and drawn.start == 0
+    }
+    for place, name in enumerate(names):
+        # Its owner is p0, so at p1 and the others the share itself is nothing.
+        share = np.rint(VALUES * 2.0**BITS).astype(np.int64) if place == 0 else 0
+        mine = {key: values for (party, key), values in hidden.items() if party == name}
+        assert len(mine) == computing - 1
+        shared_with = [
+            other for key in mine for other in names if other != name and (other, key) in hidden
+        ]
+        assert sorted(shared_with) == [other for other in names if other != name]
+        total = np.zeros(VALUES.size, np.int64)
+        for key, values in mine.items():
+            (other,) = [it for it in names if it != name and (it, key) in hidden]
+            total += values if names.index(other) > place else -values
+        np.testing.assert_array_equal(kept[name].parts[0] - share, total.reshape(VALUES.shape))
+        for part in kept[name].parts:
+            assert_uniform(part.tobytes())
+
+
+def test_parties_that_come_from_different_sessions_reveal_nothing():
+    first, second = kept_by_all(2), kept_by_all(2)
+    assert first["p0"].digest != second["p0"].digest
+    for mixed in (
+        {"p0": first["p0"], "p1": second["p1"]},
+        {"p0": first["p0"], "p1": replace(first["p1"], digest=bytes(32))},
+    ):
+        with pytest.raises(AgreementError, match="run different programs"):
+            run_parties(taking_up(mixed), 2, outsiders=[GUEST])
+    short = replace(first["p1"], parts=first["p1"].parts[:4])
+    with pytest.raises(ParameterError, match="shapes"):
+        run_parties(taking_up({**first, "p1": short}), 2, outsiders=[GUEST])
