@@ -44,7 +44,8 @@ def pooled_moments(
     the owners at this party. Two rounds: each owner sends 8·(P + 1) bytes a feature to each (other)
     computing party, then these send 16 bytes a feature to each other. A mean is off by at most
     P/2 · bound · 2^-27 + bound · 2^-19, a variance v by at most P · √v · bound · 2^-26 + bound² ·
-    2^-44, with the next power of two for the bound. EncodingError at an owner whose moments exceed the bound.
+    2^-44, with the next power of two for the bound. EncodingError at an owner whose moments exceed
+    the bound.
     """
     exponent = math.ceil(math.log2(value_bound))
     bits = _MEAN_BITS - exponent
