@@ -15,7 +15,7 @@ from run_sites import OWNER, Ended, Terminal, cells, genes, largest_difference, 
 
 from cohortium.run.verifying import verify_run
 
-EVERY, ITERATIONS = 20, 400
+EVERY, ITERATIONS = 20, 300
 PARTIES = {"north": OWNER, "south": OWNER, "west": ("data",), "uni": ("deal",)}
 FOLDS = """
 [validation]
@@ -67,7 +67,7 @@ def test_a_run_goes_on_whoever_was_killed(terminal: Terminal) -> None:
     group = sites(terminal)
     before = None
     for least, victim in enumerate(("south", "uni", "west"), 1):
-        ended = killed_in_training(group, victim, least * 5 * EVERY)
+        ended = killed_in_training(group, victim, least * 3 * EVERY)
         if before is not None:
             said = f"Goes on after iteration {before}, where an earlier run stopped."
             assert all(said in it.out for name, it in ended.items() if name != victim)
@@ -148,7 +148,7 @@ def test_what_is_not_of_this_run_is_refused(stopped: Consortium, here: Here) -> 
         check_error(ended, "COH-506", 7, "not those of the run that stopped")
     table.write_text(content)
 
-    for change in (("iterations = 400", "iterations = 701"), ("checkpoint_every = 20", "")):
+    for change in (("iterations = 300", "iterations = 301"), ("checkpoint_every = 20", "")):
         other = stopped.write("other.toml", stopped.text.replace(*change))
         ended = here(*stopped.command("north", study=other))
         check_error(ended, "COH-506", 7, "is of another study file", "--fresh")

@@ -86,6 +86,7 @@ def run(
     done: int | None = None,
     stop_at: int | None = None,
     ledger: Ledger | None = None,
+    kept: bool = True,
 ) -> Any:
     plan, owned, sizes = case(name)
     metric = "mse" if name == "linear" else "log_loss"
@@ -94,7 +95,7 @@ def run(
     def program(protocol: Any, me: str) -> Any:
         stores[me] = InMemory(protocol, before.get(me), done)
         mine = {me: owned[me]} if me in owned else {}
-        return train(protocol, plan, sizes, mine, told, checkpoints=stores[me])
+        return train(protocol, plan, sizes, mine, told, checkpoints=stores[me] if kept else None)
 
     if computing == 0:
         stores["clear"] = InMemory(clear := ClearProtocol(exact=EXACT), before.get("clear"), done)
@@ -125,6 +126,8 @@ def test_on_shares_the_result_is_that_of_an_uninterrupted_training(name, computi
     whole = run(name, 0, {}, {})
     first: dict[str, InMemory] = {}
     uninterrupted = run(name, computing, first, {}).protocols["p0"].counters.rounds
+    # To keep costs no round.
+    assert uninterrupted == run(name, computing, {}, {}, kept=False).protocols["p0"].counters.rounds
     assert set(first[DEALER].parts.values()) == {None}
     again: dict[str, InMemory] = {}
     out = run(name, computing, again, first, done=40)

@@ -210,6 +210,19 @@ def test_nothing_is_left_at_a_reveal_or_where_a_bound_did_not_hold(parties: Part
         assert parties.store(name).begun is None
 
 
+def test_a_training_in_the_primal_keeps_nothing_and_says_so(parties: Parties) -> None:
+    text = study_text().replace("[model]", "[model]\nform = 'primal'")
+    plan, _ = make_plan(parsed(text).study, AGREED.sizes, 5)
+    told: list[Any] = []
+    (mesh, *_) = memory_meshes(tuple(TWO_SITES)).values()
+    log = AuditLog(parties.folder)
+    store = parties.store("north")
+    assert agree_to_go_on(store, mesh, STUDY.study, plan, AGREED, log, told.append) is None
+    assert [event["text"] for event in told] == [
+        "The state of a training in the primal is not kept: a crash would end it."
+    ]
+
+
 def test_who_changes_in_size_is_named(parties: Parties) -> None:
     parties.session(0)
     for changed, says in (

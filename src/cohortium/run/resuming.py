@@ -103,6 +103,7 @@ def agree_to_go_on(
     if isinstance(plan, PrimalPlan):
         text = "The state of a training in the primal is not kept: a crash would end it."
         tell({"event": "note", "text": text, "public": True})
+        store.remove()
         return None
     offer = store.offer()
     if store.begun is not None and offer.states:
