@@ -43,13 +43,13 @@ def dual_cost(plan: DualPlan) -> Cost:
     """Return what a training in the dual takes: the Gram matrix, then n numbers an iteration.
 
     With covariates their projection and 32 rounds more, and in an iteration n numbers more. Where
-    features are selected: about 150 rounds and 500 bytes a score, and all values for each mask.
+    features are selected: about 150 rounds and 650 bytes a score, and all values for each mask.
     """
     n, columns = plan.samples, plan.columns
     step, adjusted = n * columns, plan.adjustment is not None
     times = 1 if plan.keeps_blocks else 2
     masks = 0 if plan.selection is None else len(plan.folds) + 1
-    selecting = masks * plan.features * (500.0 + 8.0 * n)
+    selecting = masks * plan.features * (650.0 + 8.0 * n)
     opened = 2 * (1 + adjusted) * n * n + (2 + adjusted) * plan.iterations * step
     return Cost(
         2 * plan.iterations + 16 + times * len(plan.blocks) + 32 * adjusted + 150 * (masks > 0),
