@@ -20,7 +20,7 @@ from cohortium.learn.checkpoints import Facts
 from cohortium.mpc import InputRequest, secret_inputs
 from cohortium.mpc.dealer import Roles, start
 from cohortium.mpc.dealer.threads import OpenLedger
-from cohortium.net import Identity, create_identity, memory_meshes
+from cohortium.net import Identity, Mesh, create_identity, memory_meshes
 from cohortium.run.agreeing import Agreed
 from cohortium.run.audit import AuditLog
 from cohortium.run.checkpoints import CheckpointStore
@@ -33,7 +33,7 @@ A, B = "aa", "bb"
 
 
 def offer(run: str | None, *states: tuple[int, str]) -> Offer:
-    return Offer(run=run, states=[Told(done=done, digest=digest) for done, digest in states])
+    return Offer(run=run, states=[Told(done=done, tag=tag) for done, tag in states])
 
 
 FULL = offer(A, (0, "1"), (20, "2"), (40, "3"))
@@ -61,12 +61,19 @@ def test_where_a_run_goes_on(
 ) -> None:
     offers = {"north": north, "south": south, "west": west, "uni": offer(None)}
     for me in offers:
+        told = offers
+        if me not in COMPUTING:
+            # It is told no tags, and so not that states differ: those who know end the run.
+            told = {name: offer.without_tags() for name, offer in offers.items()}
+            if expected == "north and south kept different states":
+                assert common_state(told, COMPUTING, OWNERS, me) == (A, 20)
+                continue
         if not isinstance(expected, str):
             found = None if expected is None else (A, expected)
-            assert common_state(offers, COMPUTING, OWNERS, me) == found
+            assert common_state(told, COMPUTING, OWNERS, me) == found
             continue
         with pytest.raises(AgreementError, match=expected) as caught:
-            common_state(offers, COMPUTING, OWNERS, me)
+            common_state(told, COMPUTING, OWNERS, me)
         assert "--fresh" in caught.value.remedy
         assert caught.value.party == me
 
@@ -163,6 +170,34 @@ def test_all_go_on_from_the_last_state_that_all_have(parties: Parties) -> None:
     check_went_on(parties.session(), 60)
 
 
+def test_tags_go_to_computing_parties_alone(
+    parties: Parties, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parties.session(0, 20)
+    tags = [told.tag for name in COMPUTING for told in parties.store(name).offer().states]
+    assert tags[:2] == tags[2:]
+    sent: dict[str, list[bytes]] = {name: [] for name in TWO_SITES}
+    for method in ("exchange_messages", "exchange"):
+        original = getattr(Mesh, method)
+
+        def sending(
+            mesh: Mesh, label: str, outgoing: Any, *rest: Any, original: Any = original, **more: Any
+        ) -> Any:
+            for name, content in outgoing.items():
+                sent[name].append(bytes(content))
+            return original(mesh, label, outgoing, *rest, **more)
+
+        monkeypatch.setattr(Mesh, method, sending)
+    check_went_on(parties.session(40), 20)
+    for tag in tags[:2]:
+        assert tag is not None
+        for form in (tag.encode(), bytes.fromhex(tag)):
+            assert not any(form in content for content in sent["uni"])
+        assert any(tag.encode() in content for content in sent["north"])
+    # How far the run is, it is told.
+    assert any(b'"done":20' in content for content in sent["uni"])
+
+
 @contextmanager
 def full_disk() -> Iterator[None]:
     """No file of this process may be larger than a few lines of a log."""
@@ -214,7 +249,7 @@ def test_a_training_in_the_primal_keeps_nothing_and_says_so(parties: Parties) ->
     text = study_text().replace("[model]", "[model]\nform = 'primal'")
     plan, _ = make_plan(parsed(text).study, AGREED.sizes, 5)
     told: list[Any] = []
-    (mesh, *_) = memory_meshes(tuple(TWO_SITES)).values()
+    mesh = Mesh("north", tuple(TWO_SITES), {}, session_id=bytes(16))
     log = AuditLog(parties.folder)
     store = parties.store("north")
     assert agree_to_go_on(store, mesh, STUDY.study, plan, AGREED, log, told.append) is None

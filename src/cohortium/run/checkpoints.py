@@ -54,8 +54,8 @@ class Begun(BaseModel):
 class _State(BaseModel):
     """Of a state: after how many iterations, of which run, and what it follows.
 
-    ``previous`` is the digest of the file before; ``transcript`` that of all that the computing
-    parties have run and seen until then.
+    ``previous`` is the digest of the file before; ``tag`` stands for all that the computing parties
+    have run and seen until then, keyed by what no disk has.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -63,7 +63,7 @@ class _State(BaseModel):
     run: _Hex
     done: int
     previous: _Hex
-    transcript: _Hex
+    tag: _Hex
 
 
 class CheckpointStore:
@@ -124,7 +124,7 @@ class CheckpointStore:
 
     def offer(self) -> Offer:
         """Return what the other parties are told of what is kept here."""
-        states = [Told(done=kept.done, digest=kept.transcript) for kept, _ in self._states]
+        states = [Told(done=kept.done, tag=kept.tag) for kept, _ in self._states]
         return Offer(run=None if self.begun is None else self.begun.run, states=states)
 
     def begin(self, run: str, agreed: Agreed) -> None:
@@ -168,7 +168,7 @@ class CheckpointStore:
             run=self.begun.run,
             done=done,
             previous=self._previous,
-            transcript=kept.digest.hex(),
+            tag=kept.tag.hex(),
         )
         try:
             self._previous = self._folder.write(_name(done), state.model_dump(), kept.parts)
@@ -180,8 +180,7 @@ class CheckpointStore:
         part = None
         if self._states:
             state, file = self._states[done // self.every]
-            digest = bytes.fromhex(state.transcript)
-            part = Kept(self._folder.arrays(_name(done), file), digest)
+            part = Kept(self._folder.arrays(_name(done), file), bytes.fromhex(state.tag))
         values = protocol.take_up(
             part, [each.shape for each in facts], [each.fraction_bits for each in facts]
         )

@@ -109,7 +109,7 @@ def agree_to_go_on(
     if store.begun is not None and offer.states:
         _check_sizes(store.begun, agreed, mesh.name)
     computing, owners = study.with_role("compute"), study.with_role("data")
-    found = common_state(exchange_offers(mesh, offer), computing, owners, mesh.name)
+    found = common_state(exchange_offers(mesh, computing, offer), computing, owners, mesh.name)
     if found is None:
         store.begin(mesh.session_id.hex(), agreed)
         return store
