@@ -15,7 +15,7 @@ import pytest
 from run_sites import TWO_SITES, parsed, study_text
 
 from cohortium.data import Cohort
-from cohortium.errors import AgreementError, CheckpointError, CohortiumError
+from cohortium.errors import AgreementError, CheckpointError, CohortiumError, IdentityFileError
 from cohortium.learn.checkpoints import Facts
 from cohortium.mpc import InputRequest, secret_inputs
 from cohortium.mpc.dealer import Roles, start
@@ -302,6 +302,11 @@ COHORT = Cohort(
 SHUFFLED = COHORT.take(np.array([1, 0, 2]))
 
 
+@pytest.fixture(scope="module")
+def me(tmp_path_factory: pytest.TempPathFactory) -> Identity:
+    return create_identity("north", tmp_path_factory.mktemp("identity"))
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -315,8 +320,20 @@ SHUFFLED = COHORT.take(np.array([1, 0, 2]))
         {"groups": ("a", "b", "b")},
     ],
 )
-def test_whatever_a_site_brings_is_in_the_digest(change: dict[str, Any]) -> None:
-    digest = rows_digest(COHORT, SHUFFLED)
-    assert digest == rows_digest(replace(COHORT), SHUFFLED)
-    assert digest != rows_digest(replace(COHORT, **change), SHUFFLED)
-    assert digest != rows_digest(COHORT, COHORT)
+def test_whatever_a_site_brings_is_in_the_digest(change: dict[str, Any], me: Identity) -> None:
+    digest = rows_digest(me, COHORT, SHUFFLED)
+    assert digest == rows_digest(me, replace(COHORT), SHUFFLED)
+    assert digest != rows_digest(me, replace(COHORT, **change), SHUFFLED)
+    assert digest != rows_digest(me, COHORT, COHORT)
+
+
+def test_who_lacks_the_identitys_key_can_not_test_guesses_by_it(
+    me: Identity, tmp_path: Path
+) -> None:
+    other = create_identity("north", tmp_path / "other")
+    assert rows_digest(me, COHORT, SHUFFLED) != rows_digest(other, COHORT, SHUFFLED)
+    # Nor does its certificate, which everybody has, or a signature make the key.
+    me.key_path.rename(tmp_path / "away")
+    with pytest.raises(IdentityFileError):
+        rows_digest(me, COHORT, SHUFFLED)
+    (tmp_path / "away").rename(me.key_path)

@@ -134,7 +134,7 @@ def _run(
     )
     if store is not None:
         store.check_log(log)
-        store.check_rows(rows_digest(setup.cohort, cohort))
+        store.check_rows(rows_digest(setup.identity, setup.cohort, cohort))
     if setup.cohort is not None and setup.policy is not None:
         setup.policy.check_data(study, setup.cohort)
     # Of a run that goes on the rows were counted when it began.
