@@ -71,13 +71,19 @@ def common_state(
     where somebody has lost what others kept, or kept another run or another state. Of states who
     does not compute can not tell which differ, and is told by those who do.
     """
-    held = [name for name in computing if offers[name].states]
+    states = {name: {each.done: each.tag for each in offers[name].states} for name in computing}
+    # Who has any state has the first, of the Gram matrix.
+    held = [name for name in computing if 0 in states[name]]
     if not held:
         return None
     first = held[0]
     run = offers[first].run
     concerned = list(dict.fromkeys([*computing, *owners]))
-    lost = [name for name in concerned if offers[name].run is None]
+    lost = [
+        name
+        for name in concerned
+        if offers[name].run is None or (name in computing and name not in held)
+    ]
     if run is None or lost:
         raise AgreementError(
             f"{', '.join(lost)} kept nothing of the run that {', '.join(held)} would go on with, "
@@ -93,11 +99,7 @@ def common_state(
             remedy=f"Name the run's directory with --out; or {_ANEW}",
             party=me,
         )
-    states = {name: {each.done: each.tag for each in offers[name].states} for name in computing}
-    common = set.intersection(*(set(kept) for kept in states.values()))
-    if not common:
-        return None
-    done = max(common)
+    done = max(set.intersection(*(set(kept) for kept in states.values())))
     different = [name for name in computing if states[name][done] != states[first][done]]
     if different:
         raise AgreementError(
