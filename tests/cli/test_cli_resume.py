@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_consortium import Consortium, Here, check_error, end_all
+from cli_consortium import Command, Consortium, Here, check_error, end_all
 from run_sites import OWNER, Ended, Terminal, cells, genes, largest_difference, parsed, twin
 
 from cohortium.run.verifying import verify_run
@@ -50,9 +50,24 @@ def states(group: Consortium, name: str) -> list[int]:
     return sorted(int(path.stem) for path in kept(group, name).glob("*.state"))
 
 
-def killed_in_training(group: Consortium, victim: str, least: int) -> dict[str, Ended]:
+def with_policy(group: Consortium) -> list[str]:
+    """Return the command of north, which allows its rows in one run."""
+    policy = group.folder / "policy.toml"
+    policy.write_text("[policy]\nmaximum_runs = 1\n")
+    return group.command("north", "--policy", str(policy))
+
+
+def join_all(group: Consortium, north: list[str] | None = None) -> dict[str, Command]:
+    if north is None:
+        return group.join_all()
+    return {**group.join_all("north"), "north": group.terminal.start(*north)}
+
+
+def killed_in_training(
+    group: Consortium, victim: str, least: int, north: list[str] | None = None
+) -> dict[str, Ended]:
     """Join with all, kill one when the computing ones have come so far; return how all ended."""
-    commands = group.join_all()
+    commands = join_all(group, north)
     while min(max(states(group, name), default=0) for name in ("north", "south")) < least:
         gone = [it for it in commands.values() if it.process.poll() is not None]
         assert not gone, [it.end() for it in gone]
@@ -180,17 +195,23 @@ def test_who_lost_what_it_kept_is_named_and_all_may_start_anew(stopped: Consorti
         assert not kept(stopped, name).exists()
 
 
-def test_nothing_is_revealed_twice_and_a_row_is_used_once(stopped: Consortium) -> None:
-    policy = stopped.folder / "policy.toml"
-    policy.write_text("[policy]\nmaximum_runs = 1\n")
+def test_nothing_is_revealed_twice_and_a_row_is_used_once(stopped: Consortium, here: Here) -> None:
     copies = {name: stopped.folder / f"copy-{name}" for name in stopped.parties if name != "uni"}
     for name, copy in copies.items():
         shutil.copytree(kept(stopped, name), copy)
-    # The same run once more: the register was not asked for the first time.
-    commands = stopped.join_all("north")
-    commands["north"] = stopped.terminal.start(*stopped.command("north", "--policy", str(policy)))
-    assert {ended.code for ended in end_all(commands).values()} == {0}
-    assert not (stopped.folder / "register.jsonl").exists()
+    # The first time north had no policy: its rows are counted when it has one, and only once.
+    north, register = with_policy(stopped), stopped.folder / "register.jsonl"
+    assert not register.exists()
+    killed_in_training(stopped, "uni", states(stopped, "north")[-1] + 2 * EVERY, north)
+    assert len(register.read_text().splitlines()) == 1
+    # What is kept says that they were counted; an older copy of it, that they were not.
+    later = shutil.move(kept(stopped, "north"), stopped.folder / "later")
+    shutil.copytree(copies["north"], kept(stopped, "north"))
+    check_error(here(*north), "COH-503", 7, "rows were in as many runs already")
+    shutil.rmtree(kept(stopped, "north"))
+    shutil.move(later, kept(stopped, "north"))
+    assert {ended.code for ended in end_all(join_all(stopped, north)).values()} == {0}
+    assert len(register.read_text().splitlines()) == 1
     lines = (stopped.folder / "out-north" / "events.jsonl").read_text().splitlines()
     events = [json.loads(line) for line in lines]
     last = [event["event"] for event in events].index("goes on")

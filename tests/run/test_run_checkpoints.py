@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +26,7 @@ from cohortium.net import Identity, Mesh, create_identity, memory_meshes
 from cohortium.run.agreeing import Agreed
 from cohortium.run.audit import AuditLog
 from cohortium.run.checkpoints import CheckpointStore
+from cohortium.run.kept_files import KeptFolder
 from cohortium.run.offers import Offer, Told, common_state
 from cohortium.run.planning import make_plan
 from cohortium.run.resuming import agree_to_go_on, rows_digest
@@ -47,7 +50,8 @@ FULL = offer(A, (0, "1"), (20, "2"), (40, "3"))
         (FULL, FULL, offer(A), 40),
         (FULL, offer(A, (0, "1"), (20, "2")), offer(A), 20),
         (offer(A, (0, "1")), FULL, offer(A), 0),
-        (FULL, offer(A), offer(A), None),
+        (FULL, offer(A), offer(A), "south kept nothing of the run that north would go on"),
+        (FULL, offer(A, (20, "2")), offer(A), "south kept nothing of the run that north would"),
         (FULL, offer(None), offer(A), "south kept nothing of the run that north would go on"),
         (FULL, FULL, offer(None), "west kept nothing of the run that north, south would"),
         (offer(None), FULL, offer(None), "north, west kept nothing of the run that south"),
@@ -221,6 +225,41 @@ def test_a_full_disk_ends_no_run_and_hinders_no_restart(parties: Parties) -> Non
         assert parties.states(name) == ["000000.state", "000020.state", "run.json"]
     check_went_on(parties.session(40), 20)
     check_went_on(parties.session(), 40)
+
+
+def test_what_is_there_already_has_no_say_in_who_may_read(parties: Parties) -> None:
+    folder, elsewhere = parties.folder / "checkpoint", parties.folder / "elsewhere"
+    folder.mkdir()
+    folder.chmod(0o777)
+    # Left by a crash, with other rights; and a link to where others read.
+    (folder / "a.part").touch()
+    (folder / "a.part").chmod(0o666)
+    (folder / "b.part").symlink_to(elsewhere)
+    files = KeptFolder(folder, parties.identities["north"])
+    for name in "ab":
+        files.write(name, {})
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.name: path.lstat().st_mode for path in folder.iterdir()} == dict.fromkeys(
+        "ab", stat.S_IFREG | 0o600
+    )
+    assert not elsewhere.exists()
+
+
+def test_nothing_is_written_into_a_folder_elsewhere(
+    parties: Parties, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = parties.folder / "elsewhere"
+    elsewhere.mkdir()
+    files = KeptFolder(parties.folder / "checkpoint", parties.identities["north"])
+    files.path.symlink_to(elsewhere)
+    with pytest.raises(OSError, match="Not a directory"):
+        files.write("run.json", {})
+    files.path.unlink()
+    files.path.mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(PermissionError, match="somebody else's"):
+        files.write("run.json", {})
+    assert list(files.path.iterdir()) == list(elsewhere.iterdir()) == []
 
 
 def test_a_disk_that_is_full_from_the_start(parties: Parties) -> None:

@@ -36,7 +36,10 @@ _Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$")]
 
 
 class Begun(BaseModel):
-    """Of ``run.json``: which run this is (its first session's id), and what it was begun with."""
+    """Of ``run.json``: which run this is (its first session's id), and what it was begun with.
+
+    ``registered``: its rows count as used already, in the site's register.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -49,12 +52,13 @@ class Begun(BaseModel):
     samples: dict[str, int]
     features: int
     folds: dict[str, list[int]] | None
+    registered: bool
 
 
 class _State(BaseModel):
     """Of a state: after how many iterations, of which run, and what it follows.
 
-    ``previous`` is the digest of the file before; ``tag`` stands for all that the computing parties
+    ``previous`` is the digest of the state before, of the first one the run; ``tag`` stands for all that the computing parties
     have run and seen until then, keyed by what no disk has.
     """
 
@@ -140,12 +144,21 @@ class CheckpointStore:
             samples=agreed.sizes,
             features=agreed.feature_count,
             folds=agreed.folds,
+            registered=False,
         )
-        if self._writes:
-            try:
-                self._previous = self._folder.write(_BEGUN, self.begun.model_dump())
-            except OSError as error:
-                self._not_written(error)
+        self._previous = run
+        self._write_begun()
+
+    @property
+    def registered(self) -> bool:
+        """Whether the rows of the run that is kept here are in the site's register."""
+        return self.begun is not None and self.begun.registered
+
+    def note_registered(self) -> None:
+        """Write down that the register has this run's rows."""
+        if self.begun is not None:
+            self.begun = self.begun.model_copy(update={"registered": True})
+            self._write_begun()
 
     def go_on(self, done: int) -> None:
         """Take note that all go on after so many iterations; what was kept after it is removed."""
@@ -233,7 +246,7 @@ class CheckpointStore:
         ):
             if kept != now:
                 raise of_something_else(what)
-        self._previous = file.digest
+        self._previous = begun.run
         for place, name in enumerate(self._folder.names(_STATE)):
             file = self._folder.check(name)
             try:
@@ -246,6 +259,13 @@ class CheckpointStore:
             self._states.append((state, file))
             self._previous = file.digest
         self.begun = begun
+
+    def _write_begun(self) -> None:
+        if self._writes and self.begun is not None:
+            try:
+                self._folder.write(_BEGUN, self.begun.model_dump())
+            except OSError as error:
+                self._not_written(error)
 
     def _not_written(self, error: OSError) -> None:
         self._writes = False

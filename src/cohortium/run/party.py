@@ -137,8 +137,8 @@ def _run(
         store.check_rows(rows_digest(setup.identity, setup.cohort, cohort))
     if setup.cohort is not None and setup.policy is not None:
         setup.policy.check_data(study, setup.cohort)
-    # Of a run that goes on the rows were counted when it began.
-    counted = store is not None and store.begun is not None
+    # Of a run that goes on the rows were counted when it began, if there was a register then.
+    counted = store is not None and store.registered
     if not counted:
         _check_runs(setup)
     timeline.phase("connect")
@@ -185,12 +185,14 @@ def _run(
             # Nothing else is allowed yet: its shapes follow from how many features are kept.
             ledger.fix_shapes({KEPT_FEATURES: (agreed.feature_count,)})
             _tell_reveals(ledger, log, tell)
-        going_on = store is not None and store.done is not None
-        if counted and not going_on:
+        if counted and not (store is not None and store.registered):
             _check_runs(setup)
+            counted = False
         log.checkpoint("before sharing", mesh, setup.identity, certificates)
-        if setup.cohort is not None and setup.register is not None and not going_on:
+        if setup.cohort is not None and setup.register is not None and not counted:
             setup.register.add(setup.cohort, setup.study.digest)
+            if store is not None:
+                store.note_registered()
         ledger.on_authorised = lambda entry: log.add(
             "authorised", what=entry.what, to=list(entry.to), shape=list(entry.shape or ())
         )
