@@ -210,10 +210,14 @@ def test_nothing_is_revealed_twice_and_a_row_is_used_once(stopped: Consortium, h
     check_error(here(*north), "COH-503", 7, "rows were in as many runs already")
     shutil.rmtree(kept(stopped, "north"))
     shutil.move(later, kept(stopped, "north"))
+    # As a power failure leaves the log.
+    log = stopped.folder / "out-north" / "events.jsonl"
+    log.write_bytes(log.read_bytes() + b'{"seq":')
     assert {ended.code for ended in end_all(join_all(stopped, north)).values()} == {0}
+    assert verify_run(log.parent).finished
     assert len(register.read_text().splitlines()) == 1
-    lines = (stopped.folder / "out-north" / "events.jsonl").read_text().splitlines()
-    events = [json.loads(line) for line in lines]
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [event["bytes"] for event in events if event["event"] == "cut"] == [7]
     last = [event["event"] for event in events].index("goes on")
     told = [event["what"] for event in events[last:] if event["event"] == "authorised"]
     assert told == ["bounds", "auc", "model"]

@@ -58,8 +58,8 @@ class Begun(BaseModel):
 class _State(BaseModel):
     """Of a state: after how many iterations, of which run, and what it follows.
 
-    ``previous`` is the digest of the state before, of the first one the run; ``tag`` stands for all that the computing parties
-    have run and seen until then, keyed by what no disk has.
+    ``previous`` is the digest of the state before, of the first one the run; ``tag`` stands for all
+    that the computing parties have run and seen until then, keyed by what no disk has.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)

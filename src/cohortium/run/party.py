@@ -90,6 +90,8 @@ def run_party(setup: PartySetup, tell: Callable[[Event], None]) -> list[Path]:
         simulated=setup.simulated,
         **runs,
     )
+    if log.cut:
+        log.add("cut", bytes=log.cut)
 
     def told(event: Event) -> None:
         if event["event"] == "phase":
