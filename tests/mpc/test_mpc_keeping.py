@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from mpc_parties import (
 
 from cohortium.errors import AgreementError, ParameterError
 from cohortium.mpc import SecretTensor
+from cohortium.mpc.dealer.randomness import derive_key
 
 VALUES = dyadic(np.random.default_rng(0), (40, 60))
 OWNERS = {"a": ("p0", VALUES), "b": ("p1", VALUES), "c": (GUEST, VALUES), "d": (DEALER, VALUES)}
@@ -101,6 +103,22 @@ def test_all_but_one_partys_parts_and_the_dealers_keys_tell_nothing(computing, s
         np.testing.assert_array_equal(kept[name].parts[0] - share, total.reshape(VALUES.shape))
         for part in kept[name].parts:
             assert_uniform(part.tobytes())
+
+
+def test_the_digest_beside_them_is_by_a_key_that_the_dealer_lacks(computing, recorder):
+    def program(protocol, me):
+        return keep(protocol, me), getattr(protocol, "_channel", None)
+
+    out = run_parties(program, computing, outsiders=[GUEST], on_mesh=recorder.watch)
+    labels = {item.label for item in recorder.of(DEALER)} | {
+        item.label for item in recorder.of(GUEST)
+    }
+    assert "common key" not in labels
+    kept, channel = out["p1"]
+    (told,) = [item.data for item in recorder.of("p1") if item.label == "common key"]
+    key = derive_key(told, out.meshes["p1"].session_id, b"common")
+    seen = channel._program.digest() + channel._transcript.digest()
+    assert kept.digest == hmac.digest(key, seen, "sha256")
 
 
 def test_parties_that_come_from_different_sessions_reveal_nothing():

@@ -214,10 +214,13 @@ def test_a_training_in_the_primal_keeps_nothing_and_says_so(parties: Parties) ->
     text = study_text().replace("[model]", "[model]\nform = 'primal'")
     plan, _ = make_plan(parsed(text).study, AGREED.sizes, 5)
     told: list[Any] = []
-    (mesh, *_) = memory_meshes(tuple(TWO_SITES)).values()
+    meshes = memory_meshes(tuple(TWO_SITES))
     log = AuditLog(parties.folder)
     store = parties.store("north")
+    mesh = meshes["north"]
     assert agree_to_go_on(store, mesh, STUDY.study, plan, AGREED, log, told.append) is None
+    for each in meshes.values():
+        each.abort(KeyboardInterrupt())
     assert [event["text"] for event in told] == [
         "The state of a training in the primal is not kept: a crash would end it."
     ]

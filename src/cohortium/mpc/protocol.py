@@ -124,7 +124,8 @@ class InputRequest:
 class Kept:
     """One party's part of values that outlive a session.
 
-    ``digest`` stands for all that was run and seen in that session, the same at all parties.
+    ``digest`` stands for all that was run and seen in that session, the same at all parties, and
+    tells nothing to others.
     """
 
     parts: Sequence[NDArray[Any]]

@@ -7,6 +7,7 @@ holds the step's number and gate, so two parties that are not at the same step n
 from __future__ import annotations
 
 import hashlib
+import hmac
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from cohortium.errors import AgreementError
 from cohortium.mpc.dealer.randomness import Stream
-from cohortium.mpc.dealer.session import Roles, mask_stream, pairwise_keys
+from cohortium.mpc.dealer.session import Roles, common_key, mask_stream, pairwise_keys
 from cohortium.mpc.dealer.shares import split
 from cohortium.mpc.protocol import Counters, Shape
 from cohortium.net.mesh import Mesh
@@ -35,6 +36,7 @@ class Channel:
         self._counters = counters
         self._stream = mask_stream(key)
         pairs = pairwise_keys(mesh, roles)
+        self._common_key = common_key(mesh, roles)
         place = roles.computing.index(mesh.name)
         self._added = [Stream(pairs[name]) for name in roles.computing[place + 1 :]]
         self._subtracted = [Stream(pairs[name]) for name in roles.computing[:place]]
@@ -218,9 +220,12 @@ class Channel:
         return self._engine.call(transfer, [mine], mine.shape)
 
     def digest(self) -> bytes:
-        """Return what stands for all operations and openings so far, the same at all parties."""
+        """Return what stands for all operations and openings so far, the same at all parties.
+
+        By their common key: it outlives the session, and may be where the dealer sees it.
+        """
         both = self._program.digest() + self._transcript.digest()
-        return hashlib.sha256(both).digest()
+        return hmac.digest(self._common_key, both, "sha256")
 
     def compare_transcripts(self) -> None:
         """Check that all computing parties ran the same operations and saw the same openings.

@@ -69,6 +69,21 @@ def pairwise_keys(mesh: Mesh, roles: Roles) -> dict[str, bytes]:
     }
 
 
+def common_key(mesh: Mesh, roles: Roles) -> bytes:
+    """Return the computing parties' key, unknown to the dealer; the first draws and sends it.
+
+    With it goes what they write down of all that they saw: without, whoever knows the masks could
+    find out by trial whether the data are what he thinks.
+    """
+    first, *others = roles.computing
+    if mesh.name == first:
+        key = secrets.token_bytes(KEY_BYTES)
+        mesh.exchange_messages("common key", dict.fromkeys(others, key), {})
+    else:
+        key = mesh.exchange_messages("common key", {}, {first: KEY_BYTES})[first]
+    return derive_key(key, mesh.session_id, b"common")
+
+
 def mask_stream(party_key: bytes) -> Stream:
     """Return the main stream of a computing party: its masks and its shares of dealt values."""
     return Stream(derive_key(party_key, b"stream"))
