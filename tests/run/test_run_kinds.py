@@ -198,7 +198,7 @@ def test_the_plan_has_the_folds_that_sites_told(tmp_path: Path) -> None:
     ]
     text = numbers_text() + VALIDATION.format(further='group = "patient"', metric="r2")
     study = parsed(text.replace("folds = 5", "folds = 3")).study
-    cohort, _, folds, _ = prepare_site(
+    cohort, _, folds, *_ = prepare_site(
         study, "north", read_site_data(write(tmp_path / "site.csv", rows), study), print
     )
     assert cohort is not None
