@@ -21,6 +21,7 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
         ("selection.py", "--genes 20 --top 5", r"^skipped: |\n +random by t, beforehand +[\d.]+ "),
         ("covariates.py", "--iterations 25 --l2 0.2", r"^skipped: |\n +0.2 +25 +\d+"),
         ("forecast.py", "--shape 40x30 --iterations 4 --repeats 1", r"\n +40x30 +1 +0 +(\d+) +\1 "),
+        ("reading.py", "--samples 9 --features 70 --formats csv.gz,npz", r"\ncsv.gz .*\nnpz +0.0 "),
     ],
 )
 def test_a_benchmark_prints_its_table(script: str, arguments: str, line: str) -> None:

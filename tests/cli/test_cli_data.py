@@ -45,3 +45,19 @@ def _check(terminal: Terminal) -> None:
     ended = terminal.run("data", "check", "nowhere.csv")
     assert ended.code == 3
     assert "COH-201" in ended.err
+    ended = terminal.run("data", "check", "north.csv", "--label", "subtyp")
+    assert "COH-203: north.csv has no column 'subtyp'" in ended.err
+    assert "Did you mean 'subtype'?" in ended.err
+    for options, told in (
+        ((), "State it (--orientation, or orientation in the study's [data])"),
+        (("--label", "relapse"), "or a label file: FILE,labels=LABELFILE."),
+        (("--label", "subtype"), "Name it: --positive, or positive in the study's [data]."),
+        (
+            ("--positive", "NEG"),
+            "Name the label's column (--label, or label in the study's [data])",
+        ),
+    ):
+        # Lines are broken anywhere.
+        said = " ".join(terminal.run("data", "check", "north.csv", *options).err.split())
+        assert told in said
+        assert "=..." not in said

@@ -129,6 +129,7 @@ SPARSE = {
     "places below 0": (replaced("X/indices", np.array([0, -7], np.int32)), "as an AnnData file"),
     "pointers beyond the data": (replaced("X/indptr", np.array([0, 9, 1])), "as an AnnData file"),
     "pointers far beyond": (replaced("X/indptr", np.array([0, 2**40, 2**41])), "as an AnnData"),
+    "data beyond the pointers": (replaced("X/indptr", np.array([0, 1, 1])), "as an AnnData file"),
     "fewer pointers": (replaced("X/indptr", np.array([0, 2])), "as an AnnData file"),
     "without pointers": (replaced("X/indptr", None), "as an AnnData file"),
     "fewer places than data": (replaced("X/indices", np.array([0], np.int32)), "as an AnnData"),

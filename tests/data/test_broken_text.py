@@ -6,6 +6,7 @@ import gzip
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import zstandard
 from broken_files import check_refused
@@ -207,6 +208,15 @@ def test_what_only_looks_odd_is_read(write):
     assert odd.samples == ("a\x0bb", "c\u2028d")
 
 
+def test_zstd_that_yields_nothing_for_a_while_is_read_on(write):
+    """A block of its data is larger than what is read at a time."""
+    random = np.random.default_rng(1)
+    names = [random.bytes(40).hex() for _ in range(4000)]
+    text = "id,g\n" + "".join(f"{name},1\n" for name in names)
+    found = read_cohort(write(zstandard.compress(text.encode())), orientation="samples_in_rows")
+    assert found.samples == tuple(names)
+
+
 def test_blocks_are_whole_lines_wherever_the_file_is_cut(write, monkeypatch):
     """A line end of two bytes, a letter of two and an empty line may lie between two chunks."""
     lines = ["id,g\r\n", *(f"é{place},{place}\r\n" for place in range(50)), "\r\n", "z,1\r\n"]
@@ -221,7 +231,7 @@ def test_blocks_are_whole_lines_wherever_the_file_is_cut(write, monkeypatch):
         assert len(blocks) > 5
         assert all(block.endswith("\n") for block in blocks)
         assert "".join(text.after(3).blocks()) == expected.split("\n", 3)[3]
-        for line in (2, 30, 51):
+        for line in (2, 30, 53):
             # The count of lines is right however many chunks went before.
             spoilt = "".join(lines).encode().split(b"\r\n")
             spoilt[line - 1] += b"\xff"

@@ -7,15 +7,24 @@ import json
 import math
 import shutil
 import subprocess
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from cohortium.data import Cohort, builds_in_words, check_cohort, measuring, read_cohort
+from cohortium.data import (
+    Cohort,
+    builds_in_words,
+    check_cohort,
+    concatenate,
+    measuring,
+    read_cohort,
+)
 from cohortium.data import values as stored
-from cohortium.data.builds import header_note, possible_builds
+from cohortium.data.builds import check_build, header_build, header_note, possible_builds
 from cohortium.data.equilibrium import exact_test
+from cohortium.errors import FeatureError
 
 
 def cohort(change=None, names=None, samples=40, features=30):
@@ -283,6 +292,21 @@ HEAD = "##fileformat=VCFv4.2\n"
 )
 def test_the_build_that_a_header_tells(header, said):
     assert said in header_note(HEAD + header + "#CHROM\tPOS\n", ["1:100:A:G"])
+    # What is told to other sites, and what is not known or contradicts itself.
+    build = header_build(HEAD + header)
+    assert build == next((each for each in ("NCBI36", "GRCh37", "GRCh38") if each in said), None)
+
+
+def test_variants_of_another_build_than_the_studys_are_refused():
+    def variants(build, *names):
+        return replace(cohort(names=list(names), features=len(names)), build=build)
+
+    for build in ("GRCh38", None):
+        check_build(variants(build, "22:50000000:A:G"), "GRCh38")
+    with pytest.raises(FeatureError, match=r"GRCh38 \(hg38\): its header says GRCh37 \(hg19\)"):
+        check_build(variants("GRCh37", "22:50000000:A:G"), "GRCh38")
+    with pytest.raises(FeatureError, match="positions beyond the ends"):
+        check_build(variants(None, "22:51000000:A:G"), "GRCh38")
 
 
 def test_positions_rule_builds_out():
@@ -311,7 +335,9 @@ def test_genotypes_without_positions_and_off_the_autosomes():
 
 
 def test_a_real_vcf_file(shared):
-    found = check_cohort(read_cohort(shared("ceu_exon_vcf") / "CEU_Exon.vcf.gz"))
+    read = read_cohort(shared("ceu_exon_vcf") / "CEU_Exon.vcf.gz")
+    assert read.build == concatenate([read], source="one").build == "NCBI36"
+    found = check_cohort(read)
     assert "genome build NCBI36 (hg18), says the header" in found.notes
     assert found.builds == ("NCBI36 (hg18)",)
     assert len(found.mostly_missing_samples) == 2

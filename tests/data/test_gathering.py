@@ -23,7 +23,7 @@ def filed(monkeypatch, tmp_path):
     """Nothing fits in memory, and samples are written three or so at a time."""
     monkeypatch.setattr("cohortium.data.gathering.MOST_IN_MEMORY", 0)
     monkeypatch.setattr("cohortium.data.gathering._HELD", 3 * FEATURES * 8)
-    monkeypatch.setattr("cohortium.data.table._CELLS_AT_ONCE", 2 * FEATURES)
+    monkeypatch.setattr("cohortium.data.delimited._CELLS_AT_ONCE", 2 * FEATURES)
     monkeypatch.setattr("cohortium.data.matrices.BLOCK_ELEMENTS", 5 * FEATURES)
     monkeypatch.setattr("cohortium.data.parquet.BLOCK_ELEMENTS", 5 * SAMPLES)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

@@ -149,7 +149,7 @@ def test_a_text_vcf_that_breaks_off_says_where(tmp_path, capfd, packed):
     content = (HEADER + variants(5)).encode()[:-8]
     path = tmp_path / "x.vcf"
     path.write_bytes(gzip.compress(content) if packed else content)
-    with pytest.raises(DataFileError, match="damaged after variant 1:4 "):
+    with pytest.raises(DataFileError, match=r"damaged after variant 1:4\."):
         read_cohort(path)
     assert capfd.readouterr() == ("", "")
 

@@ -70,6 +70,50 @@ def test_weights_for_raw_values_are_those_of_scikit_learn(computing: int, unit: 
     assert shift[0, 0] == pytest.approx(moved, abs=1e-3)
 
 
+@pytest.mark.parametrize("computing", [2, 3, 4])
+def test_allele_counts_are_standardised_by_their_frequency(computing: int) -> None:
+    rng = np.random.default_rng(computing)
+    frequency = rng.uniform(0.02, 0.98, 30)
+    sizes = {f"p{place}": 31 + 10 * place for place in range(computing)}
+    owned = {}
+    for name, rows in sizes.items():
+        values = rng.binomial(2, frequency, (rows, 30)).astype(float)
+        values[:, 7], values[:, 8] = 2.0, 0.0
+        # No heterozygotes: twice the variance that the frequency tells.
+        values[:, 9] = 2.0 * (values[:, 9] > 0.5)
+        score = (values - values.mean(0))[:, 9:16].sum(1) + rng.normal(size=rows)
+        owned[name] = (values, (score > 0).astype(np.int64))
+    total = sum(sizes.values())
+    parameters = DualParameters(
+        l2=(0.1,), iterations=300, value_bound=2.0, mean_square=2.0, allele_counts=True
+    )
+    plan = plan_dual(total, 30, 10.0, parameters)
+
+    def program(protocol: Any, me: str) -> Any:
+        mine = {me: owned[me]} if me in owned else {}
+        rows = pooled_rows(protocol, plan, sizes, mine, 2.0)
+        rounds, gates = protocol.counters.rounds, dict(protocol.counters.gates)
+        fit = fit_dual(pooled_gram(rows, plan).prepare(), rows.labels, None, plan)
+        weights, _ = raw_weights(rows, fit.dual, fit.intercept, plan)
+        sent = gates["input"].bytes_sent if me in owned else 0
+        return weights.reveal("model", ["p0"]), rounds, sent
+
+    found, rounds, sent = run_parties(program, computing, deadline=60.0)["p0"]
+    values = np.concatenate([values for values, _ in owned.values()])
+    labels = np.concatenate([labels for _, labels in owned.values()])
+    mean = values.mean(0)
+    deviation = np.sqrt(mean * (1 - mean / 2))
+    rows = (values - mean) / np.where(deviation > 0, deviation, 1.0)
+    model = LogisticRegression(C=1 / (total * 0.1), tol=1e-10, max_iter=10_000)
+    expected = model.fit(rows, labels).coef_[0]
+    weights = found[:-1, 0]
+    assert np.abs(weights * deviation - expected).max() < 0.01 * np.abs(expected).max()
+    assert weights[7] == weights[8] == 0.0
+    # A round less than by variances, and a mean an owner instead of two and a variance.
+    assert rounds == 23
+    assert sent == 8 * (31 * (30 + 1) + 30) * (computing - 1)
+
+
 def test_means_that_move_an_intercept_beyond_the_bound_stop_the_training(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

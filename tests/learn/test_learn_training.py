@@ -90,7 +90,7 @@ def test_the_fewest_iterations(iterations):
     [
         (4, 1, {}),
         (6, 3, {"l2": (0.0,)}),
-        (40, 3, {"standardised": False}),
+        (40, 3, {"mean_square": None}),
         (20, 300, {"l2": (100.0,), "iterations": 40}),
         (12, 2000, {"sigmoid_error": 5e-4}),
         (16, 30, {"logit_bound": 4.0, "l2": (1.0,)}),

@@ -19,7 +19,7 @@ from cohortium.errors import (
     PeerAbortedError,
 )
 from cohortium.net import Mesh, memory_meshes
-from cohortium.run.agreeing import Agreed, agree
+from cohortium.run.agreeing import Agreed, ToldBuild, agree
 
 OWNERS = ("north", "south")
 PARTIES = (*OWNERS, "uni")
@@ -134,6 +134,38 @@ def test_what_a_site_did_to_its_names_is_told_to_all() -> None:
         assert agreed.alignment()["north"] == {}
 
 
+def told_builds(**builds: ToldBuild | None) -> dict[str, Any]:
+    """Return what comes of sites that tell these genome builds."""
+
+    def party(mesh: Mesh) -> Agreed:
+        own = cohort(["1:5:A:C"]) if mesh.name in OWNERS else None
+        build = builds.get(mesh.name)
+        return agree(mesh, OWNERS, own, mode="same", names_needed=False, build=build)
+
+    return meet({}, instead=dict.fromkeys(PARTIES, party))
+
+
+def test_different_genome_builds_stop_everybody() -> None:
+    outcomes = told_builds(north="GRCh37", south="GRCh38")
+    assert {type(error) for error in outcomes.values()} <= {AgreementError, PeerAbortedError}
+    for error in outcomes.values():
+        assert "builds (north: GRCh37 (hg19); south: GRCh38 (hg38))" in error.what
+    assert any("Lift the files over to one build" in str(error) for error in outcomes.values())
+
+
+def test_a_genome_build_that_a_file_does_not_tell_is_a_note() -> None:
+    for agreed in told_builds(north="GRCh37", south="unknown").values():
+        assert agreed.builds == {"north": "GRCh37", "south": "unknown"}
+        assert (
+            "The genome build of south is not told by the file: make sure that it is that of the "
+            "others." in agreed.lines()
+        )
+    for agreed in told_builds(north="GRCh37", south="GRCh37").values():
+        assert "genome build" not in " ".join(agreed.lines())
+    for agreed in told_builds().values():
+        assert agreed.builds == {}
+
+
 def test_a_receiver_without_data_learns_the_names() -> None:
     same = cohort(["a", "b"])
     outcomes = meet({"north": same, "south": same}, names_needed=True)
@@ -179,6 +211,7 @@ def summary(**changes: Any) -> bytes:
         summary(features=-1),
         summary(digest="z"),
         summary(more=1),
+        summary(build="GRCh39"),
     ],
 )
 def test_a_summary_that_is_none_is_refused(sent: bytes) -> None:

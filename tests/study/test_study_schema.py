@@ -126,7 +126,7 @@ def test_a_wrong_type_is_named(old: str, new: str, told: str) -> None:
         ("iterations = 10", "logit_bound = 0.5", "model.logit_bound = 0.5 should be greater"),
         ("iterations = 10", 'kind = "neural"', "model.kind = \"neural\" should be 'logistic'"),
         ("clip = 8.0", 'impute = "zero"', "preparation.impute = \"zero\" should be 'site-mean'"),
-        ("clip = 8.0", 'standardise = "all"', "should be 'site', 'pooled' or 'none'"),
+        ("clip = 8.0", 'standardise = "all"', "should be 'site', 'pooled', 'allele-freq"),
         ('label = "case"', 'orientation = "rows"', "'samples_in_rows' or 'genes_in_rows'"),
         ('label = "case"', 'missing_label = "keep"', "should be 'error' or 'drop'"),
         ('name = "asthma"', 'name = ""', 'study.name = "" should not be empty'),
@@ -345,6 +345,13 @@ def test_settings_that_contradict_each_other(lines: str, told: str) -> None:
     assert told in refused(changed("iterations = 10", f"iterations = 10\n{lines}"))
 
 
+def test_a_genome_build_is_of_variants() -> None:
+    build = changed("iterations = 10", 'iterations = 10\n[features]\nbuild = "GRCh38"')
+    assert "line 25: features.build is of variants, but features.names is 'exact'" in refused(build)
+    named = build.replace("[features]", '[features]\nnames = "variant"')
+    assert parse_study(named).study.features.build == "GRCh38"
+
+
 def test_a_union_needs_values_whose_mean_is_0() -> None:
     union = changed("clip = 8.0", 'clip = 8.0\nstandardise = "none"\n[features]\nmode = "union"')
     assert "line 23: features.mode = 'union' imputes a feature" in refused(union)
@@ -355,6 +362,7 @@ POOLED = 'standardise = "pooled"\nimpute = "pooled-mean"\nvalue_bound = 64.0'
 
 
 UNTOLD = 'standardise = "pooled"\nvalue_bound = 64.0'
+COUNTS = 'standardise = "allele-frequency"'
 
 
 @pytest.mark.parametrize(
@@ -369,6 +377,20 @@ UNTOLD = 'standardise = "pooled"\nvalue_bound = 64.0'
         (UNTOLD, TOLD, "line 31: impute = 'pooled-mean' and a [[reveal]] of 'feature_statistics'"),
         ('impute = "pooled-mean"', "", "line 20: impute = 'pooled-mean' and a [[reveal]] of"),
         (POOLED[:-18], TOLD, "line 20: standardise = 'pooled' and value_bound go together"),
+        (
+            COUNTS + '\nimpute = "pooled-mean"',
+            "",
+            "line 21: impute = 'pooled-mean' and a [[reveal]]",
+        ),
+        (COUNTS, TOLD, "line 30: impute = 'pooled-mean' and a [[reveal]] of 'feature_statistics'"),
+        (COUNTS + "\nvalue_bound = 2.0", "", "line 21: standardise = 'allele-frequency' is of all"),
+        (COUNTS + "\n[model]\nbatch = 3", "", "line 20: standardise = 'allele-frequency' without"),
+        (
+            COUNTS + '\n[model]\nclass_weight = "balanced"',
+            "",
+            "line 22: model.class_weight and standardise = 'allele-frequency' by means",
+        ),
+        (COUNTS + '\n[features]\nmode = "union"', "", "line 22: features.mode = 'union' imputes"),
         ("value_bound = 64.0", "", "line 20: standardise = 'pooled' and value_bound go together"),
         ("value_bound = 0.5", "", "preparation.value_bound = 0.5 should be greater than or equal"),
         (

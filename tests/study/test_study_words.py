@@ -77,6 +77,20 @@ def test_who_does_and_learns_what() -> None:
     assert "does not collude with any of north, south" in text
 
 
+def test_allele_frequencies_in_words() -> None:
+    secret = STUDY.replace("clip = 8.0", 'standardise = "allele-frequency"\nclip = 8.0')
+    text = words(secret)
+    assert "standardised on shares by each variant's allele frequency" in text
+    assert "from allele frequencies" not in text.lower()
+    told = secret.replace("clip", 'impute = "pooled-mean"\nclip', 1)
+    told += '\n[[reveal]]\nwhat = "feature_statistics"\nto = ["north", "south"]\n'
+    text = words(told)
+    assert "feature statistics – the allele frequency of every variant over all observed" in text
+    assert "From allele frequencies over all samples whoever knows all sites' but one" in text
+    assert "whether the person is among its samples" in text
+    assert "means and variances" not in text
+
+
 def test_what_is_worth_a_thought() -> None:
     study = study_text(l2="0.0")
     assert "λ = 0: with more features than samples" in words(study)

@@ -15,7 +15,7 @@ from cohortium.data.alignment import (
 from cohortium.data.checking import DataCheck, builds_in_words, check_cohort
 from cohortium.data.class_sums import class_sums
 from cohortium.data.cohort import Cohort, concatenate
-from cohortium.data.counts import FeatureCounts, count_features
+from cohortium.data.counts import FeatureCounts, check_allele_counts, count_features
 from cohortium.data.covariates import Covariate, scale, scaled
 from cohortium.data.folds import assignment_of, by_fold, fold_assignment, group_folds
 from cohortium.data.idash import read_idash
@@ -45,6 +45,7 @@ __all__ = [
     "assignment_of",
     "builds_in_words",
     "by_fold",
+    "check_allele_counts",
     "check_cohort",
     "check_raw_values",
     "class_sums",

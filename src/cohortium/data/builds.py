@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from cohortium.data.variants import canonical_variant
+from cohortium.data.cohort import Cohort
+from cohortium.data.variants import Build, canonical_variant
 from cohortium.data.wording import shown, some
+from cohortium.errors import FeatureError
 
 # Lengths of chromosomes 1 to 22: NCBI assemblies GCF_000001405.12, .13 and .26.
 _LENGTHS = {
@@ -29,6 +31,11 @@ _LENGTHS = {
         83257441, 80373285, 58617616, 64444167, 46709983, 50818468,
     ),
 }  # fmt: skip
+_LONG: dict[Build, str] = {
+    "NCBI36": "NCBI36 (hg18)",
+    "GRCh37": "GRCh37 (hg19)",
+    "GRCh38": "GRCh38 (hg38)",
+}
 _NAMES = {
     "NCBI36 (hg18)": re.compile(r"ncbi_?36|hg18|(?<![a-z])b(uild)?_?36", re.IGNORECASE),
     "GRCh37 (hg19)": re.compile(r"grch_?37|hg19|hs37|v37|(?<![a-z])b(uild)?_?37", re.IGNORECASE),
@@ -44,13 +51,7 @@ def header_note(header: str, names: Iterable[str]) -> str:
 
     It is told by the name of the reference or of a contig's assembly, or by contigs' lengths.
     """
-    told = [found.strip() for found in _REFERENCE.findall(header)]
-    builds: set[str] = set()
-    for contig in _CONTIG.findall(header):
-        fields = {key: value.strip('"') for key, value in _FIELD.findall(contig)}
-        told += [fields["assembly"]] if "assembly" in fields else []
-        builds |= _of_length(fields.get("ID", ""), fields.get("length", ""))
-    builds |= {build for build, name in _NAMES.items() if any(name.search(each) for each in told)}
+    told, builds = _told(header)
     listed = some(sorted(builds))
     if len(builds) > 1:
         return f"the header contradicts itself on the genome build: {listed}"
@@ -61,6 +62,48 @@ def header_note(header: str, names: Iterable[str]) -> str:
     if told:
         return f"the header's reference is {shown(told[0])}: a genome build not known here"
     return "the header names no genome build"
+
+
+def header_build(header: str) -> Build | None:
+    """Return the build that a VCF file's header tells, None where it tells none or several."""
+    _, builds = _told(header)
+    found: list[Build] = [build for build in _LONG if _LONG[build] in builds]
+    return found[0] if len(found) == 1 else None
+
+
+def build_in_words(build: Build) -> str:
+    """Return both names of a build."""
+    return _LONG[build]
+
+
+def check_build(cohort: Cohort, build: Build) -> None:
+    """Raise FeatureError where a cohort's variants are of another build than the one stated.
+
+    Its file says so, or positions lie beyond the ends of that build's chromosomes.
+    """
+    if cohort.build is not None and cohort.build != build:
+        said = f"its header says {_LONG[cohort.build]}"
+    elif _LONG[build] not in possible_builds(cohort.features):
+        said = "it has positions beyond the ends of that one's chromosomes"
+    else:
+        return
+    raise FeatureError(
+        f"{cohort.source} is not of the study's genome build, {_LONG[build]}: {said}.",
+        remedy="Lift the file over to the study's build (CrossMap, Picard LiftoverVcf or bcftools "
+        "+liftover, say), or correct features.build in the study file.",
+    )
+
+
+def _told(header: str) -> tuple[list[str], set[str]]:
+    """Return what names of references a header gives, and the builds that it tells."""
+    told = [found.strip() for found in _REFERENCE.findall(header)]
+    builds: set[str] = set()
+    for contig in _CONTIG.findall(header):
+        fields = {key: value.strip('"') for key, value in _FIELD.findall(contig)}
+        told += [fields["assembly"]] if "assembly" in fields else []
+        builds |= _of_length(fields.get("ID", ""), fields.get("length", ""))
+    builds |= {build for build, name in _NAMES.items() if any(name.search(each) for each in told)}
+    return told, builds
 
 
 def _of_length(chromosome: str, length: str) -> set[str]:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cohortium.data.values import Joined, Matrix, Selected, Values
+from cohortium.data.variants import Build
 from cohortium.data.wording import counted, examples, repeated
 from cohortium.errors import DataValueError, FeatureError, LabelError, ParameterError
 
@@ -32,7 +33,8 @@ class Cohort:
     sample is of (folds keep a group together), where a study wants such; ``covariates`` (samples ×
     columns) are in their own units, 0 and 1 for levels. ``source`` names the file in messages;
     ``notes`` says what its reader left out; ``unmatched`` are names of a label or covariate file
-    that are no samples here. The arrays are read-only.
+    that are no samples here; ``build`` is the genome build that the file tells. The arrays are
+    read-only.
 
     Raises DataValueError (shape, infinity, duplicated sample), FeatureError (duplicated feature)
     or LabelError (classes other than 0 and 1, or without names; numbers that are not finite;
@@ -51,6 +53,7 @@ class Cohort:
     groups: tuple[str, ...] | None = None
     covariates: npt.NDArray[np.float64] | None = None
     unmatched: tuple[str, ...] = ()
+    build: Build | None = None
 
     def __post_init__(self) -> None:
         values = self.values
@@ -277,6 +280,7 @@ def concatenate(cohorts: Sequence[Cohort], *, source: str) -> Cohort:
         negative=first.negative,
         source=source,
         notes=tuple(note for cohort in cohorts for note in cohort.notes),
+        build=first.build if len({cohort.build for cohort in cohorts}) == 1 else None,
         covariates=np.concatenate(covariates) if covariates else None,
         unmatched=tuple(name for cohort in cohorts for name in cohort.unmatched),
         weights=np.concatenate(weights) if weights else None,

@@ -1,7 +1,8 @@
-"""What a site counts of each feature, for a filter that looks at all sites' samples together.
+"""What a site counts of each feature, for what is done with all sites' samples together.
 
-Missing values of any data; of genotypes also alternative alleles and heterozygous samples. The
-counts are of values as they were read, before anything is imputed or scaled.
+That is a filter, or standardising by allele frequency. Missing values of any data; of genotypes
+also alternative alleles and heterozygous samples. The counts are of values as they were read,
+before anything is imputed or scaled.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from cohortium.data.values import Array, in_blocks
 from cohortium.errors import DataValueError
 
 MISSING, ALLELES, HETEROZYGOTES = "missing", "alleles", "heterozygotes"
-_MOST_DOSAGE = 2.0
+MOST_ALLELES = 2.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -62,8 +63,7 @@ def count_features(cohort: Cohort, kinds: Sequence[str]) -> FeatureCounts:
 
 
 def _check_genotypes(cohort: Cohort, block: slice, values: Array, *, calls: bool) -> None:
-    # A missing value is in neither comparison.
-    outside = (values < 0.0) | (values > _MOST_DOSAGE)
+    outside = _outside(values)
     if outside.any():
         raise DataValueError(
             f"{cohort.source}: {_place(cohort, block, outside)} is not a number of alleles, 0 to "
@@ -78,6 +78,25 @@ def _check_genotypes(cohort: Cohort, block: slice, values: Array, *, calls: bool
             "the study's filter.hwe_p counts heterozygous samples.",
             remedy="Use called genotypes (0, 1 and 2), or a study without hwe_p.",
         )
+
+
+def check_allele_counts(cohort: Cohort) -> None:
+    """Raise DataValueError, naming sample and variant, where a value is not from 0 to 2."""
+    for block, values in in_blocks(cohort.values):
+        outside = _outside(values)
+        if outside.any():
+            raise DataValueError(
+                f"{cohort.source}: {_place(cohort, block, outside)} is not a number of alleles, 0 "
+                "to 2, by whose frequency values are standardised.",
+                remedy="Use genotypes as dosages of the alternative allele, before any "
+                "standardisation, or a study with standardise = 'pooled'.",
+            )
+
+
+def _outside(values: Array) -> npt.NDArray[np.bool_]:
+    # A missing value is in neither comparison.
+    outside: npt.NDArray[np.bool_] = (values < 0.0) | (values > MOST_ALLELES)
+    return outside
 
 
 def _place(cohort: Cohort, block: slice, marked: npt.NDArray[np.bool_]) -> str:

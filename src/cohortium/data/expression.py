@@ -15,7 +15,7 @@ from cohortium.data.attributes import SampleTexts
 from cohortium.data.cohort import Cohort
 from cohortium.data.labels import (
     LabelRequest,
-    label_columns,
+    place_of,
     read_label_file,
     refuse_repeated_samples,
 )
@@ -112,10 +112,8 @@ def _samples_in_rows(
         )
     own = [name for name in apart if name in table.header[1:]]
     if label_file is None and request.column is not None:
-        # Says what is wrong where they are not there.
-        label_columns(table, request.column, request)
-        own += [request.column, *request.further.values()]
-    skip = {name: table.header.index(name, 1) for name in own}
+        own += [*request.further.values(), request.column]
+    skip = {name: place_of(table, name) for name in own}
     features = [name for i, name in enumerate(table.header) if i and i not in skip.values()]
     numbers = table.numbers(set(skip.values()))
     cohort = Cohort(numbers, table.names, tuple(features), source=table.source)

@@ -129,29 +129,26 @@ def read_label_file(request: LabelRequest) -> SampleTexts:
             f"{table.source} has no column that could be the label.",
             remedy="Give a file with a column of labels.",
         )
-    return label_columns(table, choices[0] if request.column is None else request.column, request)
-
-
-def label_columns(table: Table, column: str, request: LabelRequest) -> SampleTexts:
-    """Return a column of ``table`` as the labels, with the weights and groups of the request.
-
-    The samples are in the first column. Raises LabelError where a column is not there,
-    DataValueError where a sample has two rows.
-    """
     refuse_repeated_samples(table)
     further = {what: sample_column(table, name) for what, name in request.further.items()}
+    column = choices[0] if request.column is None else request.column
     return replace(sample_column(table, column), further=further)
 
 
-def sample_column(table: Table, column: str) -> SampleTexts:
-    """Return the cells of one column by sample; LabelError unless there is just one of the name."""
+def place_of(table: Table, column: str) -> int:
+    """Return a column's place after the first; LabelError unless there is just one of the name."""
     if (times := table.header[1:].count(column)) != 1:
         found = f"has {times} columns" if times else "has no column"
         remedy = nearest(column, table.header[1:]) or (
             "Rename all but one." if times else f"Its columns are {examples(table.header[1:], 10)}."
         )
         raise LabelError(f"{table.source} {found} {shown(column)}.", remedy=remedy)
-    [cells] = table.columns([table.header.index(column, 1)])
+    return table.header.index(column, 1)
+
+
+def sample_column(table: Table, column: str) -> SampleTexts:
+    """Return the cells of one column by sample. Errors: as ``place_of``."""
+    [cells] = table.columns([place_of(table, column)])
     return SampleTexts(
         source=table.source,
         column=column,

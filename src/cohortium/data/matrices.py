@@ -21,6 +21,8 @@ from cohortium.data.wording import counted, said
 from cohortium.errors import CohortiumError, DataFileError, DataValueError
 
 _NPZ = "values (samples × features), samples, features, and a text for each sample in any others"
+# RuntimeError: it is encrypted, or compressed by a method that Python lacks.
+_OF_ARCHIVES = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 _NEEDED = ("values", "samples", "features")
 
 
@@ -112,7 +114,7 @@ def read_npz(path: Path) -> Annotated:
     Nothing in it is executed: pickled arrays are refused. Raises DataFileError or DataValueError.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files if name != "values"}
             absent = [name for name in _NEEDED if name not in stored.files]
         if absent:
@@ -124,7 +126,7 @@ def read_npz(path: Path) -> Annotated:
         values = _from_npz(path, (len(samples), len(features)))
     except CohortiumError:
         raise
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, MemoryError) as error:
+    except (*_OF_ARCHIVES, OSError, ValueError, MemoryError) as error:
         raise DataFileError(
             f"{path.name} can not be read as NumPy arrays{said(error)}.",
             remedy="If it is not cut off or damaged, save it anew with numpy.savez, without "

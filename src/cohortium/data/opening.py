@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cohortium.data.delimited import parse_table
 from cohortium.data.files import PARQUET, first_bytes, open_text
 from cohortium.data.parquet import parquet_table
-from cohortium.data.table import Table, parse_table
+from cohortium.data.table import Table
 
 
 def open_table(path: Path) -> Table:

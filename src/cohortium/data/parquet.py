@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from cohortium.data.cells import as_number, is_missing, not_a_number
 from cohortium.data.gathering import gathered
-from cohortium.data.table import Table, as_number, is_missing, not_a_number
+from cohortium.data.table import Table
 from cohortium.data.values import BLOCK_ELEMENTS, Matrix
 from cohortium.data.wording import shown
 from cohortium.errors import DataFileError, DataValueError
@@ -61,7 +62,7 @@ class ParquetTable(Table):
             try:
                 values[row] = as_number(cell)
             except ValueError as error:
-                raise not_a_number(self, self.lines[row], position, cell) from error
+                raise not_a_number(self.place(self.lines[row], position), cell) from error
         return values
 
 

@@ -1,8 +1,8 @@
 """Preparing by the means and variances of all sites' samples together.
 
 A site's part is its own moments, from which the pooled ones are computed in secret. Once those are
-told to the sites, each prepares its rows by them: no further word is needed, and a later sample is
-prepared in the same manner, be it a single one.
+told to the sites, each prepares its rows by them, a block of features when it is asked for: no
+further word is needed, and a later sample is prepared in the same manner, be it a single one.
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from cohortium.data.cohort import Cohort
-from cohortium.data.preparation import Preparation, PreparationReport, fit
-from cohortium.data.values import in_blocks
+from cohortium.data.preparation import Preparation, PreparationReport, Prepared, fit
+from cohortium.data.values import Array, Features, in_blocks
 from cohortium.data.wording import counted, examples
 from cohortium.errors import DataValueError, ParameterError
 
 # Below this part of the bound on values a deviation can not be told from rounding: see
 # ``cohortium.learn.moments``.
 _LEAST_DEVIATION = 2.0**-18
+# Nearer to 0 or 1 an allele frequency can not be told from it: see ``cohortium.learn.frequencies``.
+# Of a million samples one allele is more.
+_LEAST_FREQUENCY = 2.0**-22
 
 
 def check_raw_values(cohort: Cohort, value_bound: float) -> None:
@@ -60,18 +63,18 @@ def site_moments(cohort: Cohort) -> tuple[npt.NDArray[np.float64], npt.NDArray[n
 class PooledStatistics:
     """Pooled mean and variance of each feature, as they were revealed, to prepare rows by.
 
-    ``value_bound`` is that of the raw values. ParameterError where the numbers do not fit the
-    features.
+    A feature whose variance is below ``least_variance`` counts as constant. ParameterError where
+    the numbers do not fit the features.
     """
 
     features: tuple[str, ...]
     mean: npt.NDArray[np.float64]
     variance: npt.NDArray[np.float64]
-    value_bound: float
+    least_variance: float
 
     def __post_init__(self) -> None:
         shape = (len(self.features),)
-        numbers = np.array([*self.mean, *self.variance, self.value_bound], dtype=np.float64)
+        numbers = np.array([*self.mean, *self.variance, self.least_variance], dtype=np.float64)
         if self.mean.shape != shape or self.variance.shape != shape:
             raise ParameterError(
                 f"{len(self.features)} features, but {len(self.mean)} pooled means and "
@@ -82,6 +85,33 @@ class PooledStatistics:
             raise ParameterError(
                 "A pooled mean or variance is not a number.", remedy="Correct the file."
             )
+
+    @classmethod
+    def of_moments(
+        cls,
+        features: Sequence[str],
+        mean: npt.NDArray[np.float64],
+        variance: npt.NDArray[np.float64],
+        value_bound: float,
+    ) -> PooledStatistics:
+        """Return statistics of values up to ``value_bound``.
+
+        A deviation below value_bound · 2^-18 is that of a constant feature.
+        """
+        least = (value_bound * _LEAST_DEVIATION) ** 2
+        return cls(tuple(features), mean, variance, least)
+
+    @classmethod
+    def of_frequencies(
+        cls, features: Sequence[str], frequency: npt.NDArray[np.float64]
+    ) -> PooledStatistics:
+        """Return the mean 2p and the variance 2p(1 − p) of allele counts of frequency p.
+
+        Of a frequency below 2^-22, or above 1 − 2^-22, a variant counts as monomorphic.
+        """
+        return cls(
+            tuple(features), 2 * frequency, 2 * frequency * (1 - frequency), 2 * _LEAST_FREQUENCY
+        )
 
     def of(self, features: Sequence[str]) -> PooledStatistics:
         """Return those of some of the features, in that order."""
@@ -94,36 +124,31 @@ class PooledStatistics:
             variance=self.variance[places],
         )
 
-    def as_json(self) -> dict[str, list[float]]:
-        """Return means and variances as ``from_json`` takes them, by the features' order."""
-        return {"mean": self.mean.tolist(), "variance": self.variance.tolist()}
-
-    @property
-    def constant(self) -> npt.NDArray[np.bool_]:
-        """Which features count as constant: their deviation is below value_bound · 2^-18."""
-        least = self.value_bound * _LEAST_DEVIATION
-        flat: npt.NDArray[np.bool_] = self.variance < least**2
-        return flat
-
-    def prepare(self, cohort: Cohort, clip: float) -> tuple[Cohort, PreparationReport]:
-        """Return (x − mean) / deviation, at most ``clip``, of a cohort of these features.
+    def scaled(self, raw: Array, features: Features) -> Array:
+        """Return (x − mean) / deviation of these features' values, not yet clipped.
 
         A missing value becomes the mean, so 0; so does every value of a constant feature.
         """
-        flat = self.constant
-        values = (np.asarray(cohort.values) - self.mean) / np.sqrt(
-            np.where(flat, 1.0, self.variance)
-        )
-        missing = np.isnan(values)
-        values[missing] = 0.0
+        flat = self.variance[features] < self.least_variance
+        values = raw - self.mean[features]
+        values /= np.sqrt(np.where(flat, 1.0, self.variance[features]))
+        values[np.isnan(raw)] = 0.0
         values[:, flat] = 0.0
+        return values
+
+    def prepare(self, cohort: Cohort, clip: float) -> tuple[Cohort, PreparationReport]:
+        """Return a cohort of these features ``scaled`` and at most ``clip``, and what was done."""
+        missing = clipped = 0
+        for block, raw in in_blocks(cohort.values):
+            missing += int(np.isnan(raw).sum())
+            clipped += int((np.abs(self.scaled(raw, block)) > clip).sum())
+        constant = np.flatnonzero(self.variance < self.least_variance)
         report = PreparationReport(
             samples=len(cohort.samples),
             features=len(cohort.features),
-            imputed_cells=int(missing.sum()),
+            imputed_cells=missing,
             empty_features=(),
-            constant_features=tuple(cohort.features[i] for i in np.flatnonzero(flat)),
-            clipped_cells=int((np.abs(values) > clip).sum()),
+            constant_features=tuple(cohort.features[place] for place in constant),
+            clipped_cells=clipped,
         )
-        np.clip(values, -clip, clip, out=values)
-        return replace(cohort, values=values), report
+        return replace(cohort, values=Prepared(cohort.values, self.scaled, clip)), report

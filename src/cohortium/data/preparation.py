@@ -8,6 +8,7 @@ is made for a block of features when it is asked for: what is kept is a few numb
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -109,7 +110,8 @@ class Fitted:
         Raises FeatureError where it lacks one of them.
         """
         selected = cohort.select_features(self.features)
-        return replace(selected, values=Prepared(selected.values, self))
+        values = Prepared(selected.values, self.scaled, self.settings.clip)
+        return replace(selected, values=values)
 
     def scaled(self, raw: Array, features: Features) -> Array:
         """Return values of these features imputed and standardised, not yet clipped."""
@@ -123,18 +125,23 @@ class Fitted:
 
 
 class Prepared(Values):
-    """Values prepared when they are asked for: all finite, none beyond the bound."""
+    """Values prepared when they are asked for: all finite, none beyond the bound.
 
-    def __init__(self, values: Matrix, fitted: Fitted) -> None:
+    ``scaled`` makes prepared values of raw ones, given which features they are of.
+    """
+
+    def __init__(
+        self, values: Matrix, scaled: Callable[[Array, Features], Array], clip: float
+    ) -> None:
         self._values = values
-        self._fitted = fitted
+        self._scaled = scaled
+        self._clip = clip
         self.shape = values.shape
 
     def made(self, features: Features) -> Array:
         """Return the prepared values of these features."""
-        values = self._fitted.scaled(self._values[:, features], features)
-        bound = self._fitted.settings.clip
-        return np.clip(values, -bound, bound, out=values)
+        values = self._scaled(self._values[:, features], features)
+        return np.clip(values, -self._clip, self._clip, out=values)
 
 
 def fit(cohort: Cohort, settings: Preparation) -> Fitted:
@@ -193,7 +200,8 @@ def prepare(cohort: Cohort, settings: Preparation) -> tuple[Cohort, PreparationR
         constant_features=_names(cohort, fitted.constant),
         clipped_cells=clipped,
     )
-    return replace(cohort, values=Prepared(cohort.values, fitted)), report
+    values = Prepared(cohort.values, fitted.scaled, settings.clip)
+    return replace(cohort, values=values), report
 
 
 def _is_constant(

@@ -12,6 +12,7 @@ from pathlib import Path
 from cohortium.data.annotated import Annotated, with_labels
 from cohortium.data.cohort import Cohort
 from cohortium.data.covariates import Covariate, read_columns, with_covariates
+from cohortium.data.delimited import parse_table
 from cohortium.data.expression import Orientation, read_expression
 from cohortium.data.files import PARQUET, first_bytes, is_gzipped, open_text
 from cohortium.data.idash import read_idash
@@ -20,7 +21,7 @@ from cohortium.data.matrices import is_npz, read_h5ad, read_npz
 from cohortium.data.parquet import parquet_table
 from cohortium.data.plink import MAGIC, read_plink
 from cohortium.data.repositories import GCT, SERIES, read_gct, read_series_matrix
-from cohortium.data.table import Table, parse_table
+from cohortium.data.table import Table
 from cohortium.data.vcf import read_vcf
 from cohortium.data.wording import counted, examples, shown
 from cohortium.errors import DataFileError, FeatureError, ParameterError

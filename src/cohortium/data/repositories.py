@@ -11,9 +11,9 @@ from dataclasses import replace
 from itertools import islice
 
 from cohortium.data.annotated import Annotated
+from cohortium.data.delimited import parse_table
 from cohortium.data.expression import genes_in_rows
 from cohortium.data.files import Text
-from cohortium.data.table import parse_table
 from cohortium.data.wording import counted, shown
 from cohortium.errors import DataFileError
 

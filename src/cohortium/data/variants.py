@@ -9,7 +9,10 @@ of the other. A variant whose strands can not be told apart (A/T, C/G) stays as 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+# Positions are of a build of the genome, which a file may tell.
+Build = Literal["NCBI36", "GRCh37", "GRCh38"]
 
 _NAME = re.compile(r"(?:chr)?([0-9A-Za-z_.]+):([0-9]+):([ACGT]+):([ACGT]+)", re.IGNORECASE)
 _CHROMOSOMES = {"23": "X", "24": "Y", "26": "MT", "M": "MT"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cohortium.data.annotated import Annotated
-from cohortium.data.builds import header_note
+from cohortium.data.builds import header_build, header_note
 from cohortium.data.extras import imported
 from cohortium.data.gathering import Growing
 from cohortium.data.genotypes import OTHER_ALLELES, genotype_cohort, of_bases
@@ -74,7 +75,8 @@ def read_vcf(path: Path) -> Annotated:
         if number
     ]
     told = header_note(header, names)
-    return Annotated(genotype_cohort(path, rows.whole(), samples, names, notes, told))
+    cohort = genotype_cohort(path, rows.whole(), samples, names, notes, told)
+    return Annotated(replace(cohort, build=header_build(header)))
 
 
 def _refuse_cut_off(path: Path) -> None:

@@ -5,6 +5,7 @@ from cohortium.learn.dual import AdjustedCohort, Cohort, WeightedCohort
 from cohortium.learn.dual_plan import DualPlan, plan_dual
 from cohortium.learn.feature_selection import SELECTED_FEATURES
 from cohortium.learn.filtering import KEPT_FEATURES, FilterPlan, kept_features, plan_filter
+from cohortium.learn.frequencies import AlleleCounts, allele_frequencies
 from cohortium.learn.metrics import accuracy, auc
 from cohortium.learn.model import Model, ModelCovariate
 from cohortium.learn.moments import FEATURE_STATISTICS, Moments, pooled_moments
@@ -22,6 +23,7 @@ __all__ = [
     "SELECTED_FEATURES",
     "AdjustedCohort",
     "Adjustment",
+    "AlleleCounts",
     "ClassSums",
     "Cohort",
     "DualParameters",
@@ -36,6 +38,7 @@ __all__ = [
     "Watcher",
     "WeightedCohort",
     "accuracy",
+    "allele_frequencies",
     "auc",
     "kept_features",
     "plan_dual",

@@ -181,8 +181,8 @@ def plan_dual(
     """Return the plan for samples × features values with |x| ≤ clip.
 
     ``assignment`` is each row's fold, 0 to k − 1, for cross-validation. The step is 1/(L + λ) with
-    L = curvature·trace(X·Xᵀ)/n, and trace ≤ n·features for standardised features; where features
-    are not standardised, clip² bounds a feature's mean square. Sample weights multiply it. With
+    L = curvature·trace(X·Xᵀ)/n, and trace ≤ n·features·mean square, 1 for standardised features;
+    where features are not standardised, it is at most clip². Sample weights multiply it. With
     an ``adjustment`` L has the covariates' largest curvature in place of the intercept's. With a
     ``selection`` only the selected features count.
     Raises FixedPointOverflowError where the shape leaves too few bits for the Gram matrix,
@@ -206,7 +206,7 @@ def plan_dual(
         selection.check(samples, features, len(folds) + 1, parameters)
         trained_on = selection.top
     kappa_exponent = math.ceil(math.log2(trained_on))
-    mean_square = 1.0 if parameters.standardised else clip**2
+    mean_square = clip**2 if parameters.mean_square is None else parameters.mean_square
     intercept_square = 2.0 ** (kappa_exponent + INTERCEPT_EXPONENT)
     counts = np.full(len(parameters.l2), float(samples)) if trained is None else trained.sum(0)
     factor = _weight_factor(parameters)

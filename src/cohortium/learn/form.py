@@ -117,7 +117,7 @@ def as_primal(features: int, clip: float, parameters: DualParameters) -> PrimalP
     case.
     """
     (l2,) = parameters.l2
-    mean_square = 1.0 if parameters.standardised else clip**2
+    mean_square = clip**2 if parameters.mean_square is None else parameters.mean_square
     curvature = 0.25 if parameters.kind == "logistic" else 1.0
     rate = 1.0 / (curvature * (features * mean_square + 1.0) + l2)
     root = math.sqrt(rate * l2)

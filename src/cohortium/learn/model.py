@@ -252,8 +252,10 @@ class Model:
                 f"{path} can not be read ({error.strerror}).", remedy="Check the path."
             ) from None
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+            no_json = isinstance(error, (json.JSONDecodeError, UnicodeDecodeError, RecursionError))
+            why = "it is no JSON" if no_json else "a part of it is missing or wrong"
             raise ModelFileError(
-                f"{path} is not a cohortium model ({type(error).__name__}).",
+                f"{path} is not a cohortium model: {why}.",
                 remedy="Give a model.json that a run has written.",
             ) from None
 

@@ -66,8 +66,11 @@ class DualParameters:
     of the classes 0 and 1. Statements of the caller, checked at the end of the training: no logit
     (linear: no prediction and no label) exceeds ``logit_bound``, no weight of a class or of a
     sample ``weight_bound``. ``sample_weights`` says that each owner brings its samples' weights.
+    ``mean_square`` is the most that a feature's mean square can be, None where the bound on values
+    is all there is: 1 of standardised features, 2 of allele counts standardised by frequency.
     With ``value_bound`` the owners bring raw values up to that, which are standardised by the means
-    and variances of all samples together, in secret; the model is then for raw values.
+    and variances of all samples together, in secret; the model is then for raw values. With
+    ``allele_counts`` these are from 0 to 2, and the variance is that of their mean's frequency.
     """
 
     kind: Literal["logistic", "linear"] = "logistic"
@@ -79,8 +82,9 @@ class DualParameters:
     class_weight: Literal["balanced"] | tuple[float, float] | None = None
     sample_weights: bool = False
     weight_bound: float = 10.0
-    standardised: bool = True
+    mean_square: float | None = 1.0
     value_bound: float | None = None
+    allele_counts: bool = False
 
     def __post_init__(self) -> None:
         _check_kind(self.kind)

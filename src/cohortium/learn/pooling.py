@@ -23,6 +23,9 @@ from cohortium.mpc.functions import less, reciprocal, symmetric
 
 # A feature whose deviation is a smaller part of the bound (as a power of two) counts as constant.
 _LEAST_DEVIATION = -14
+# The same of allele counts, as it is: of two million samples one allele is more, and what rounding
+# leaves of a monomorphic variant's 2p(1 − p), 2^-27 an owner, is less.
+_LEAST_COUNT_DEVIATION = -11
 # 28 significant bits are worked with; of both factors of a product together at most 60.
 _OPERAND_BITS = 28
 _INTERCEPT_BITS = 20
@@ -56,49 +59,58 @@ def pooled_rows(
     as constant: its (x − m)/v is exactly 0. 24 rounds: each owner sends 8·(n_p + 3) bytes a feature
     to each (other) computing party; these send each other 16 bytes a value of all sites' samples,
     and for the variances a number of bytes a feature that does not depend on the samples.
+    The variance of allele counts is m·(1 − m/2), of frequency m/2: a round and 16 bytes less;
+    one with a deviation below 2^-11 counts as constant.
     """
+    counts = plan.parameters.allele_counts
     exponent = math.ceil(math.log2(value_bound))
     bits = _OPERAND_BITS - 1 - exponent
-    total = sum(sizes.values())
-    requests = []
+    total, features, loss = sum(sizes.values()), plan.features, plan.loss
+    requests, kinds = [], 0
     for owner, count in sizes.items():
-        values = labels = moments = None
+        values = labels = own = weighted = spread = None
         if owner in owned:
             values = np.asarray(owned[owner][0], np.float64)
             # As fixed point holds them, so that moments and values are of the same numbers.
             values = np.rint(values * 2.0**bits) * 2.0**-bits
             labels = np.asarray(owned[owner][1], np.float64).reshape(-1, 1)
-            own = values.mean(axis=0)
-            moments = np.stack([own, own * (count / total)])
-        spread = None if values is None else values.var(axis=0)[None] * (count / total)
-        features, square = plan.features, value_bound**2
-        loss = plan.loss
-        for kind, content, shape, places, bound in (
+            own = values.mean(axis=0)[None]
+            weighted, spread = own * (count / total), values.var(axis=0)[None] * (count / total)
+        parts = [
             ("values", values, (count, features), bits, value_bound),
             ("labels", labels, (count, 1), loss.label_bits, loss.label_bound),
-            ("means", moments, (2, features), bits, value_bound),
-            ("variances", spread, (1, features), 2 * bits, square),
-        ):
+            ("weighted means", weighted, (1, features), bits, value_bound),
+        ]
+        if not counts:
+            parts += [
+                ("means", own, (1, features), bits, value_bound),
+                ("variances", spread, (1, features), 2 * bits, value_bound**2),
+            ]
+        kinds = len(parts)
+        for kind, content, shape, places, bound in parts:
             name = f"{kind} of {owner}"
             requests.append(InputRequest(name, owner, content, shape, places, bound))
     shared = secret_inputs(protocol, requests)
-    values_of, labels_of, means, spreads = (shared[kind::4] for kind in range(4))
-    mean = _sum([each[1:] for each in means]).with_bound(value_bound)
-    between = concatenate([each[:1] - mean for each in means]).prepare()
-    squares = between * between
-    squares = squares.with_bound(4 * value_bound**2).rescale(2 * bits - 16)
-    parts = [
-        squares[place : place + 1] * (count / total) for place, count in enumerate(sizes.values())
-    ]
-    variance = _sum([*spreads, *parts]).rescale(2 * bits).with_bound(value_bound**2)
-    least = 2.0 ** (exponent + _LEAST_DEVIATION)
+    values_of, labels_of, weighted_means, *moments = (shared[kind::kinds] for kind in range(kinds))
+    mean = _sum(weighted_means).with_bound(value_bound)
+    if counts:
+        # 2p(1 − p) of the mean 2p.
+        variance = (mean * (2 - mean)).times_power_of_two(-1)
+        least, most_variance = 2.0**_LEAST_COUNT_DEVIATION, 0.5
+    else:
+        means, spreads = moments
+        weights = [count / total for count in sizes.values()]
+        variance = _variance(mean, means, spreads, weights, bits)
+        least, most_variance = 2.0 ** (exponent + _LEAST_DEVIATION), value_bound**2
+    variance = variance.with_bound(most_variance)
     flat = less(variance, least**2)
     # So that all are in the reciprocal's range.
-    variance = variance + flat.times_power_of_two(2 * (exponent + _LEAST_DEVIATION))
-    most_variance = value_bound**2 + least**2
+    variance = variance + flat.times_power_of_two(2 * round(math.log2(least)))
+    most_variance += least**2
     inverse = reciprocal(variance.with_bound(most_variance), least**2, most_variance)
-    # A value is at most √n deviations from the mean, so (x − m)/v at most √n / deviation.
-    most = math.sqrt(total) / least
+    # A value is at most √n deviations from the mean, so (x − m)/v at most √n / deviation. Of allele
+    # counts twice the variance bounds what is squared.
+    most = math.sqrt(total * (plan.parameters.mean_square or 1.0)) / least
     room = 61 - bits - math.ceil(math.log2(most))
     inverse = inverse.rescale(min(inverse.fraction_bits, _OPERAND_BITS, room))
     varies = 1 - flat
@@ -118,10 +130,25 @@ def pooled_rows(
     return PooledRows(centred, scaled, concatenate(labels_of), mean)
 
 
+def _variance(
+    mean: SecretTensor,
+    means: Sequence[SecretTensor],
+    spreads: Sequence[SecretTensor],
+    parts: Sequence[float],
+    bits: int,
+) -> SecretTensor:
+    """Return what lies within the owners, ``spreads``, and between them; one round."""
+    bound = mean.bound
+    between = concatenate([each - mean for each in means]).prepare()
+    squares = (between * between).with_bound(4 * bound**2).rescale(2 * bits - 16)
+    apart = [squares[place : place + 1] * part for place, part in enumerate(parts)]
+    return _sum([*spreads, *apart]).rescale(2 * bits)
+
+
 def pooled_gram(rows: PooledRows, plan: DualPlan) -> SecretTensor:
     """Return κ·Z·Zᵀ of the standardised rows Z at ``plan.gram_bits``; one round."""
-    # An element is Σ z·z' over the features: by Cauchy-Schwarz at most features · n.
-    bound = float(plan.samples * plan.features)
+    # An element is Σ z·z' over the features: by Cauchy-Schwarz at most features · n · mean square.
+    bound = float(plan.samples * plan.features) * (plan.parameters.mean_square or 1.0)
     count = len(rows.scaled)
     products = {
         (i, j): rows.scaled[i].matmul(rows.centred[j].T, bound=bound)

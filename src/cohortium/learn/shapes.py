@@ -16,14 +16,19 @@ from cohortium.mpc.protocol import Shape
 
 
 def revealed_shapes(
-    plan: DualPlan | PrimalPlan, names: Sequence[str], *, choose: str | None = None
+    plan: DualPlan | PrimalPlan,
+    names: Sequence[str],
+    *,
+    choose: str | None = None,
+    frequencies: bool = False,
 ) -> dict[str, Shape]:
     """Return the shape of each named reveal of a training by this plan.
 
     A model is (features + what is not penalised, the intercept or more) × λ's, one column if the λ
     is chosen in secret, by the metric ``choose``; metrics have a value for each λ, "auc_bounds"
     two, "calibration" two for each tenth; "bounds" has a bit for each statement that is checked;
-    "feature_statistics" has a mean and a variance for each feature, "selected_features" a bit.
+    "feature_statistics" has a mean and a variance for each feature, or its allele frequency alone,
+    "selected_features" a bit.
     """
     if isinstance(plan, PrimalPlan):
         statements, models, unpenalised = 2, 1, 1
@@ -40,7 +45,7 @@ def revealed_shapes(
         elif name == MODEL:
             shapes[name] = (plan.features + unpenalised, 1 if choose else models)
         elif name == FEATURE_STATISTICS:
-            shapes[name] = (2, plan.features)
+            shapes[name] = (1 if frequencies else 2, plan.features)
         elif name == SELECTED_FEATURES:
             shapes[name] = (plan.features,)
         elif name == CALIBRATION:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cohortium.errors import CohortiumError
-from cohortium.learn import WeightedCohort, auc, revealed_shapes
+from cohortium.learn import FEATURE_STATISTICS, WeightedCohort, auc, revealed_shapes
 from cohortium.mpc import Protocol
 from cohortium.mpc.clear import EXACT, ClearProtocol
 from cohortium.mpc.dealer import Roles
@@ -73,7 +73,8 @@ def compare_with_twin(study: Study, samples: int, features: int) -> TwinResult:
             ),
             "selection": None,
             "validation": None,
-            "reveal": [each for each in study.reveal if each.what == "model"],
+            # Without the statistics values would be standardised in secret.
+            "reveal": [each for each in study.reveal if each.what in ("model", FEATURE_STATISTICS)],
         }
     )
     whole = (rows, width, steps) == (samples, features, model.iterations)
@@ -83,11 +84,12 @@ def compare_with_twin(study: Study, samples: int, features: int) -> TwinResult:
     sizes = {name: size for name, size in sizes.items() if size}
     random = np.random.default_rng(0)
     clip = study.preparation.clip
+    counts = study.secretly_pooled and study.preparation.by_frequency
     owned: dict[str, _Rows | WeightedCohort] = {
-        name: _weighted(_rows(random, size, width, clip), random, study)
+        name: _weighted(_rows(random, size, width, clip, counts), random, study)
         for name, size in sizes.items()
     }
-    others = _rows(random, _TESTED, width, clip)
+    others = _rows(random, _TESTED, width, clip, counts)
     try:
         plan, _ = make_plan(made_up, sizes, width)
         clear = run_training(
@@ -117,10 +119,15 @@ def _split(samples: int, parts: int) -> list[NDArray[np.int64]]:
     return np.array_split(np.arange(samples), parts)
 
 
-def _rows(random: np.random.Generator, samples: int, width: int, clip: float) -> _Rows:
+def _rows(
+    random: np.random.Generator, samples: int, width: int, clip: float, counts: bool
+) -> _Rows:
+    """Return rows that differ by class, standardised; as allele counts where these are shared."""
     labels = np.arange(samples, dtype=np.int64) % 2
     values = random.standard_normal((samples, width))
     values[:, : max(1, width // 10)] += _SHIFT * (labels - 0.5)[:, None]
+    if counts:
+        return np.clip(np.rint(values + 1), 0.0, 2.0), labels
     return np.clip(values, -clip, clip), labels
 
 

@@ -8,8 +8,8 @@ or to a receiver of the model without data.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -20,11 +20,16 @@ from cohortium.data import (
     common_features,
     features_digest,
 )
+from cohortium.data.builds import build_in_words
+from cohortium.data.variants import Build
 from cohortium.errors import AgreementError, FeatureError, FrameError, LabelError
 from cohortium.net import Mesh
 
 _SUMMARY_BYTES = 64 << 10
 _NAMES_BYTES = 256 << 20
+
+# What a site tells of its variants' genome build.
+ToldBuild: TypeAlias = Build | Literal["unknown"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,8 @@ class Agreed:
     ``positive`` and ``negative`` are None where labels are numbers. ``folds`` are the samples of
     each owner's folds, None without cross-validation. ``features`` is None at a party that neither
     owns data nor had to be told the names; ``naming`` counts what each owner did to its features'
-    names. ``unfiltered`` is how many features there were before the study's filter, None without.
+    names; ``builds`` are those of the owners' variants. ``unfiltered`` is how many features there
+    were before the study's filter, None without.
     """
 
     sizes: dict[str, int]
@@ -46,6 +52,7 @@ class Agreed:
     naming: dict[str, dict[str, int]]
     folds: dict[str, list[int]] | None = None
     unfiltered: int | None = None
+    builds: dict[str, ToldBuild] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """Return the facts as sentences, the same at every party."""
@@ -55,6 +62,12 @@ class Agreed:
             lines += self.report.lines()
         else:
             lines.append(f"{self.feature_count:,} features, the same at every site.")
+        unknown = [name for name, build in self.builds.items() if build == "unknown"]
+        if unknown:
+            lines.append(
+                f"The genome build of {', '.join(unknown)} is not told by the file: make sure that "
+                "it is that of the others."
+            )
         for name, done in self.naming.items():
             told = ", ".join(f"{count:,} {what}" for what, count in done.items())
             lines.append(f"{name}: {told}." if told else "")
@@ -74,6 +87,7 @@ class Agreed:
 class _Summary(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
+    build: ToldBuild | None = None
     samples: Annotated[int, Field(ge=1, le=1 << 40)]
     features: Annotated[int, Field(ge=1, le=1 << 40)]
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -106,17 +120,20 @@ def agree(
     naming: NamingReport | None = None,
     own_folds: list[int] | None = None,
     folds: int | None = None,
+    build: ToldBuild | None = None,
 ) -> Agreed:
     """Return the public facts on which all parties agree; two messages from each owner at most.
 
     ``cohort`` is this party's own where it is a data owner, with what ``naming`` tells of its
-    names, and ``own_folds`` its folds' sizes, of the study's ``folds``; ``mode`` is the study's,
+    names, ``build`` of its variants' genome build, and ``own_folds`` its folds' sizes, of the
+    study's ``folds``; ``mode`` is the study's,
     how features are aligned; ``names_needed`` says that somebody without data of its own is to know
     the features' names. Raises FeatureError where the sites' features differ and the study does not
     say that names may be told, or they have none in common; AgreementError where their classes are
-    named differently; FrameError where a party's message is not what it should be.
+    named differently, or their variants are of different genome builds; FrameError where a
+    party's message is not what it should be.
     """
-    mine = None if cohort is None else _summary(cohort, naming, own_folds)
+    mine = None if cohort is None else _summary(cohort, naming, own_folds, build)
     sent = b"" if mine is None else mine.model_dump_json().encode()
     received = _broadcast(mesh, "cohort summary", owners, sent, _SUMMARY_BYTES)
     summaries = {name: _parse_summary(name, text, mesh) for name, text in received.items()}
@@ -125,6 +142,7 @@ def agree(
     summaries = {name: summaries[name] for name in owners}
     first = summaries[owners[0]]
     _check_classes(summaries, mesh)
+    builds = _builds_of(summaries, mesh)
     sizes = {name: summary.samples for name, summary in summaries.items()}
     divided = _folds_of(summaries, folds, mesh)
     notes = {name: summary.naming() for name, summary in summaries.items()}
@@ -140,7 +158,15 @@ def agree(
     if same and not names_needed:
         names = None if cohort is None else tuple(sorted(cohort.features))
         return Agreed(
-            sizes, names, first.features, first.positive, first.negative, None, notes, divided
+            sizes=sizes,
+            features=names,
+            feature_count=first.features,
+            positive=first.positive,
+            negative=first.negative,
+            report=None,
+            naming=notes,
+            folds=divided,
+            builds=builds,
         )
     own = b"" if cohort is None else json.dumps(list(cohort.features)).encode()
     lists = {
@@ -151,17 +177,31 @@ def agree(
         lists[mesh.name] = cohort.features
     common, report = common_features({name: lists[name] for name in owners}, union=mode == "union")
     return Agreed(
-        sizes, common, len(common), first.positive, first.negative, report, notes, divided
+        sizes=sizes,
+        features=common,
+        feature_count=len(common),
+        positive=first.positive,
+        negative=first.negative,
+        report=report,
+        naming=notes,
+        folds=divided,
+        builds=builds,
     )
 
 
-def _summary(cohort: Cohort, naming: NamingReport | None, folds: list[int] | None) -> _Summary:
+def _summary(
+    cohort: Cohort,
+    naming: NamingReport | None,
+    folds: list[int] | None,
+    build: ToldBuild | None,
+) -> _Summary:
     if cohort.labels is None:
         raise LabelError(
             f"{cohort.source} has no labels.",
             remedy="Name the label's column in [data] label, and the positive class in positive.",
         )
     return _Summary(
+        build=build,
         samples=len(cohort.samples),
         features=len(cohort.features),
         digest=features_digest(cohort.features),
@@ -229,6 +269,22 @@ def _folds_of(
             )
         found[name] = sizes or []
     return found if folds is not None else None
+
+
+def _builds_of(summaries: dict[str, _Summary], mesh: Mesh) -> dict[str, ToldBuild]:
+    """Return what each owner tells of its genome build; AgreementError where two differ."""
+    builds = {name: each.build for name, each in summaries.items() if each.build is not None}
+    known = {name: build_in_words(each) for name, each in builds.items() if each != "unknown"}
+    if len(set(known.values())) > 1:
+        told = "; ".join(f"{name}: {build}" for name, build in known.items())
+        raise AgreementError(
+            f"The sites' variants are of different genome builds ({told}): one position is another "
+            "place in each.",
+            remedy="Lift the files over to one build (CrossMap, Picard LiftoverVcf or bcftools "
+            "+liftover, say), and state it in the study's [features] build.",
+            party=mesh.name,
+        )
+    return builds
 
 
 def _check_classes(summaries: dict[str, _Summary], mesh: Mesh) -> None:

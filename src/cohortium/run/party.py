@@ -34,7 +34,12 @@ from cohortium.run.resuming import agree_to_go_on, open_store, rows_digest
 from cohortium.run.setup import PartySetup, make_engine
 from cohortium.run.software import software
 from cohortium.run.timeline import Event, Timeline
-from cohortium.run.together import prepare_by_all, prepare_together, sums_to_select_by
+from cohortium.run.together import (
+    check_samples,
+    prepare_by_all,
+    prepare_together,
+    sums_to_select_by,
+)
 from cohortium.study import (
     DisclosureLedger,
     Signature,
@@ -104,7 +109,7 @@ def _run(
             fresh=setup.fresh,
         )
     fold_seed = None if store is None else store.fold_seed
-    cohort, naming, folds, counts, raw = prepare_site(
+    cohort, naming, folds, counts, raw, build = prepare_site(
         study, setup.name, setup.cohort, tell, fold_seed
     )
     if store is not None:
@@ -147,7 +152,9 @@ def _run(
             naming=naming,
             own_folds=folds,
             folds=study.validation.folds if study.validation is not None else None,
+            build=build,
         )
+        check_samples(study, agreed.sizes, setup.name)
         for line in agreed.lines():
             tell({"event": "note", "text": line, "public": True})
         log.add("agreed", samples=agreed.sizes, features=agreed.feature_count)

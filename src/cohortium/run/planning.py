@@ -52,14 +52,23 @@ def dual_parameters(study: Study) -> DualParameters:
         class_weight=(weight[0], weight[1]) if isinstance(weight, list) else weight,
         sample_weights=study.data.weight is not None,
         weight_bound=model.weight_bound,
-        standardised=study.preparation.standardise != "none",
-        value_bound=study.preparation.value_bound if study.secretly_pooled else None,
+        mean_square=_mean_square(study),
+        value_bound=study.preparation.largest_value if study.secretly_pooled else None,
+        allele_counts=study.preparation.by_frequency,
     )
+
+
+def _mean_square(study: Study) -> float | None:
+    """Return the most that a standardised feature's mean square can be, None where none is."""
+    if study.preparation.standardise == "none":
+        return None
+    # Of counts from 0 to 2 with mean m it is at most m(2 − m), where all are 0 or 2.
+    return 2.0 if study.preparation.by_frequency else 1.0
 
 
 def selection_rule(study: Study) -> SelectionRule | None:
     """Return by what the study's features are selected, None where all are trained on."""
-    selection, bound = study.selection, study.preparation.value_bound
+    selection, bound = study.selection, study.preparation.largest_value
     if selection is None or bound is None:
         return None
     return SelectionRule(selection.by, selection.top, bound)
@@ -105,14 +114,16 @@ def fix_shapes(ledger: DisclosureLedger, study: Study, plan: Plan) -> None:
     """State in the ledger the shape of all that follows from the plan of the training."""
     choose = study.validation.choose if study.validation is not None else None
     names = [name for name in ledger.allowed if name != KEPT_FEATURES]
-    ledger.fix_shapes(revealed_shapes(plan, names, choose=choose))
+    by_frequency = study.preparation.by_frequency
+    ledger.fix_shapes(revealed_shapes(plan, names, choose=choose, frequencies=by_frequency))
 
 
 def _stepwise(study: Study, samples: int, features: int) -> PrimalParameters:
     model = study.model
     # Where no learning rate is given: 1/L for standardised features, as in the dual.
     curvature = 0.25 if model.kind == "logistic" else 1.0
-    rate = model.learning_rate or min(1.0, 1.0 / (curvature * (features + 1.0)))
+    squares = features * (_mean_square(study) or 1.0)
+    rate = model.learning_rate or min(1.0, 1.0 / (curvature * (squares + 1.0)))
     return PrimalParameters(
         kind=model.kind,
         l2=model.l2[0],

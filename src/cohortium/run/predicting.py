@@ -16,6 +16,7 @@ from cohortium.data import (
     PooledStatistics,
     Preparation,
     PreparationReport,
+    check_allele_counts,
     common_names,
     prepare,
     read_argument,
@@ -136,10 +137,11 @@ def predict(model: Model, cohort: Cohort, *, site: str | None = None) -> Predict
 def made_ready(model: Model, cohort: Cohort) -> tuple[Matrix, tuple[str, ...]]:
     """Return a cohort's values, samples × the model's features, and what to be wary of.
 
-    They are prepared as the training's were: by pooled means and variances where the model holds
-    such, else by the cohort's own. A feature that the cohort lacks counts as its mean, with a
-    warning. Raises FeatureError where it lacks more than half, ModelFileError where the model does
-    not say how to prepare.
+    They are prepared as the training's were: by pooled means and variances, or frequencies, where
+    the model holds such, else by the cohort's own. A feature that the cohort lacks counts as its
+    mean, with a warning. Raises FeatureError where it lacks more than half, DataValueError where a
+    value is no allele count and has to be one, ModelFileError where the model does not say how to
+    prepare.
     """
     try:
         settings = dict(model.preparation)
@@ -161,7 +163,10 @@ def made_ready(model: Model, cohort: Cohort) -> tuple[Matrix, tuple[str, ...]]:
             f"{counted(len(model.features), 'feature')}: {examples(lacking)}.",
             remedy="Use data measured on the same features, named alike.",
         )
-    ready, report = prepare_rows(named.select_features(known))
+    selected = named.select_features(known)
+    if standardise == "allele-frequency":
+        check_allele_counts(selected)
+    ready, report = prepare_rows(selected)
     values = with_features(ready, model.features).values
     cells = len(cohort.samples) * len(model.features)
     warnings = list(cohort.notes)
@@ -187,10 +192,15 @@ def _preparing(
     model: Model, settings: Mapping[str, Any]
 ) -> Callable[[Cohort], tuple[Cohort, PreparationReport]]:
     """Return what prepares rows as a model's settings say; errors where these mean nothing."""
-    if settings["standardise"] != "pooled":
+    if settings["standardise"] == "allele-frequency":
+        frequency = np.array(settings["frequency"], np.float64)
+        statistics = PooledStatistics.of_frequencies(model.features, frequency)
+    elif settings["standardise"] == "pooled":
+        mean, variance = (np.array(settings[name], np.float64) for name in ("mean", "variance"))
+        bound = float(settings["value_bound"])
+        statistics = PooledStatistics.of_moments(model.features, mean, variance, bound)
+    else:
         own = Preparation(**settings)
         return lambda cohort: prepare(cohort, own)
-    mean, variance = (np.array(settings[name], np.float64) for name in ("mean", "variance"))
-    clip, bound = float(settings["clip"]), float(settings["value_bound"])
-    statistics = PooledStatistics(model.features, mean, variance, bound)
+    clip = float(settings["clip"])
     return lambda cohort: statistics.of(cohort.features).prepare(cohort, clip)

@@ -131,7 +131,7 @@ def _own_rows(
     if data is None:
         if size is None:
             return _OwnRows(None, {})
-        cohort = made_up_cohort(size)
+        cohort = made_up_cohort(study, size)
         # Once before the clock runs: a run has read its file by then, and its memory is warm.
         prepare_alone(study, cohort)
         start = time.perf_counter()

@@ -13,15 +13,18 @@ from cohortium.data import (
     NamingReport,
     Preparation,
     by_fold,
+    check_allele_counts,
     check_raw_values,
     common_names,
     count_features,
     prepare,
     read_argument,
 )
+from cohortium.data.builds import check_build
 from cohortium.data.cohort import Labels
 from cohortium.data.wording import counted
 from cohortium.errors import LabelError, StudyError
+from cohortium.run.agreeing import ToldBuild
 from cohortium.run.filtering import filter_plan
 from cohortium.run.timeline import Event
 from cohortium.study import Study
@@ -37,7 +40,7 @@ def preparation_of(study: Study) -> Preparation:
 
     Where all are standardised by secret pooled moments that is imputation alone.
     """
-    bound = study.preparation.value_bound
+    bound = study.preparation.largest_value
     if study.secretly_pooled and bound is not None:
         return Preparation(standardise="none", clip=bound)
     return Preparation(**study.preparation.model_dump(exclude={"value_bound"}))
@@ -47,12 +50,14 @@ def prepare_alone(study: Study, cohort: Cohort) -> tuple[Cohort, list[str]]:
     """Return a cohort after what a site does to its values by itself, and that in words.
 
     Where values are to be standardised by pooled statistics they are left as they are; missing
-    ones too if they will become the pooled mean. DataValueError where one is beyond the bound.
-    Errors otherwise: as ``prepare``.
+    ones too if they will become the pooled mean. DataValueError where one is beyond the bound, or
+    no allele count where it must be. Errors otherwise: as ``prepare``.
     """
-    bound = study.preparation.value_bound
-    if bound is not None:
-        check_raw_values(cohort, bound)
+    settings = study.preparation
+    if settings.by_frequency:
+        check_allele_counts(cohort)
+    if settings.largest_value is not None and (study.secretly_pooled or not settings.by_frequency):
+        check_raw_values(cohort, settings.largest_value)
     if study.preparation.impute == "pooled-mean":
         return cohort, []
     prepared, report = prepare(cohort, preparation_of(study))
@@ -63,7 +68,8 @@ class Site(NamedTuple):
     """A site's prepared cohort, what was done to its features' names, its folds' sizes, its counts.
 
     ``raw`` are its values before they were prepared. None each of a party without data; no sizes
-    without cross-validation, no counts without a filter.
+    without cross-validation, no counts without a filter. ``build`` is what all are told of its
+    genome build, None where features are no variants.
     """
 
     cohort: Cohort | None = None
@@ -71,6 +77,7 @@ class Site(NamedTuple):
     folds: list[int] | None = None
     counts: FeatureCounts | None = None
     raw: Cohort | None = None
+    build: ToldBuild | None = None
 
 
 def prepare_site(
@@ -87,7 +94,7 @@ def prepare_site(
     All errors about its data come before it connects: their texts may quote the data, so they must
     not reach the other parties. StudyError where data and the party's roles do not fit, LabelError
     where there are no labels, or a label or a weight is beyond the study's bound, and what
-    ``common_names``, ``count_features``, ``prepare`` and ``by_fold`` raise.
+    ``common_names``, ``check_build``, ``count_features``, ``prepare`` and ``by_fold`` raise.
     """
     owns = name in study.with_role("data")
     if not owns:
@@ -113,6 +120,7 @@ def prepare_site(
     if study.features.list is not None:
         named = named.select_features(study.features.list)
     counts, folds = None, None
+    build = _build(study, named)
     rules = filter_plan(study, len(named.samples), len(named.features))
     if rules is not None:
         counts = count_features(named, rules.counted)
@@ -122,7 +130,17 @@ def prepare_site(
     prepared, done = prepare_alone(study, named)
     for line in (*prepared.notes, *naming.lines(), *done):
         tell({"event": "note", "text": line})
-    return Site(prepared, naming, folds, counts, named)
+    return Site(prepared, naming, folds, counts, named, build)
+
+
+def _build(study: Study, cohort: Cohort) -> ToldBuild | None:
+    """Return a site's genome build, the study's if that states one; FeatureError if they differ."""
+    stated = study.features.build
+    if study.features.names != "variant":
+        return None
+    if stated is not None:
+        check_build(cohort, stated)
+    return stated or cohort.build or "unknown"
 
 
 def _check_bounds(study: Study, cohort: Cohort) -> None:

@@ -41,7 +41,7 @@ from cohortium.run.forecast import (
 )
 from cohortium.run.memory import peak_memory
 from cohortium.run.planning import fix_shapes, make_plan, run_training
-from cohortium.run.together import run_preparation
+from cohortium.run.together import check_samples, run_preparation
 from cohortium.study import DisclosureLedger, Study
 
 _MOST_ITERATIONS = 200
@@ -165,10 +165,12 @@ def rehearse(
     ``sizes`` are of all data owners, in the study's order; the features in common are taken to be
     the fewest of any, and all to pass the study's filter. ``alone`` are the seconds by phase of
     what this party did before. Raises FixedPointOverflowError where such a training does not fit,
-    and what a run's links raise.
+    AgreementError where an owner brings too few samples for what is to be revealed, and what a
+    run's links raise.
     """
     samples = {name: size.samples for name, size in sizes.items()}
     features = min(size.features for size in sizes.values())
+    check_samples(study, samples, mesh.name)
     whole, form = make_plan(study, samples, features)
     iterations = study.model.iterations
     few = min(iterations, _MOST_ITERATIONS)
@@ -220,9 +222,9 @@ def rehearse(
     )
 
 
-def made_up_cohort(size: StatedSize) -> Cohort:
+def made_up_cohort(study: Study, size: StatedSize) -> Cohort:
     """Return a cohort of a site that has no file yet."""
-    values, labels = _made_up_rows(size.samples, size.features)
+    values, labels = _made_up_rows(study, size.samples, size.features)
     return Cohort(
         values,
         tuple(f"sample {place}" for place in range(size.samples)),
@@ -235,14 +237,14 @@ def made_up_cohort(size: StatedSize) -> Cohort:
 
 
 class _MadeUp(Values):
-    """Random numbers; where there are many features they come again."""
+    """Random numbers around a centre; where there are many features they come again."""
 
-    def __init__(self, samples: int, features: int) -> None:
+    def __init__(self, samples: int, features: int, centre: float) -> None:
         self.shape = (samples, features)
         different = min(features, _DIFFERENT)
         # Small, so that no logit exceeds a stated bound; what they are changes no cost.
         numbers = np.random.default_rng(0).standard_normal((samples, different))
-        self._numbers = np.clip(numbers, -1.0, 1.0, out=numbers)
+        self._numbers = np.clip(numbers, -1.0, 1.0, out=numbers) + centre
 
     def made(self, features: Features) -> Array:
         if isinstance(features, slice) and self._numbers.shape == self.shape:
@@ -251,14 +253,17 @@ class _MadeUp(Values):
         return self._numbers[:, places % self._numbers.shape[1]]
 
 
-def _made_up_rows(samples: int, features: int) -> tuple[Values, npt.NDArray[np.int64]]:
-    """Return rows and labels that tell nothing of anybody."""
-    return _MadeUp(samples, features), np.arange(samples, dtype=np.int64) % 2
+def _made_up_rows(
+    study: Study, samples: int, features: int
+) -> tuple[Values, npt.NDArray[np.int64]]:
+    """Return rows and labels that tell nothing of anybody; from 0 to 2 where counts are needed."""
+    centre = 1.0 if study.preparation.by_frequency else 0.0
+    return _MadeUp(samples, features, centre), np.arange(samples, dtype=np.int64) % 2
 
 
 def _training_rows(study: Study, samples: int, features: int) -> TrainingRows | AdjustedCohort:
     """Return what an owner brings to a training of the study, made up."""
-    values, labels = _made_up_rows(samples, features)
+    values, labels = _made_up_rows(study, samples, features)
     # Numbers that vary enough for R², and as far from the bound as can be.
     targets = labels if study.model.kind == "logistic" else labels / 2
     adjustment, covariates = adjustment_of(study), None

@@ -27,7 +27,7 @@ from cohortium.run.memory import peak_memory
 from cohortium.run.planning import Plan
 from cohortium.run.preparing import preparation_of
 from cohortium.run.timeline import Timeline
-from cohortium.run.together import statistics_of
+from cohortium.run.together import statistics_as_json, statistics_of
 from cohortium.study import (
     DisclosureLedger,
     Signature,
@@ -161,7 +161,7 @@ def _write_models(output: Path, results: Results) -> list[Path]:
     study = results.study.study
     pooled = statistics_of(study, agreed.features, results.received)
     preparation = study.preparation.model_dump(exclude_none=True)
-    if study.preparation.standardise != "pooled" or study.secretly_pooled:
+    if not study.preparation.together or study.secretly_pooled:
         # Of secretly pooled moments the weights are for raw values.
         preparation = asdict(preparation_of(study))
     paths = []
@@ -171,7 +171,7 @@ def _write_models(output: Path, results: Results) -> list[Path]:
         # The others' weights are 0.
         features, places = selected
     if pooled is not None:
-        preparation |= pooled.of(features).as_json()
+        preparation |= statistics_as_json(study, pooled.of(features))
     chosen = study.validation.choose if study.validation is not None else None
     strengths: list[float | None] = [None] if chosen else list(study.model.l2)
     count = len(agreed.features)

@@ -116,6 +116,12 @@ def _check_features(study: Study, complaints: Complaints) -> None:
             f"features.aliases are of genes, but features.names is {features.names!r}.",
             remedy="Say names = 'gene', or leave out the aliases.",
         )
+    if features.build is not None and features.names != "variant":
+        raise complaints.about(
+            ("features", "build"),
+            f"features.build is of variants, but features.names is {features.names!r}.",
+            remedy="Say names = 'variant', or leave out the build.",
+        )
     if features.mode == "union" and study.preparation.standardise != "site":
         raise complaints.about(
             ("features", "mode"),
@@ -163,11 +169,12 @@ def _check_preparation(study: Study, complaints: Complaints) -> None:
     pooled = preparation.standardise == "pooled"
     places = {reveal.what: index for index, reveal in enumerate(study.reveal)}
     told = places.get("feature_statistics")
-    if told is not None and not pooled:
+    if told is not None and not preparation.together:
         raise complaints.about(
             ("reveal", told, "what"),
             "'feature_statistics' are revealed, but nothing is standardised by them.",
-            remedy="Say standardise = 'pooled' in [preparation], or take the [[reveal]] out.",
+            remedy="Say standardise = 'pooled' or 'allele-frequency' in [preparation], or take the "
+            "[[reveal]] out.",
         )
     if (told is not None) != (preparation.impute == "pooled-mean"):
         raise complaints.about(
@@ -175,6 +182,13 @@ def _check_preparation(study: Study, complaints: Complaints) -> None:
             "impute = 'pooled-mean' and a [[reveal]] of 'feature_statistics' go together: only a "
             "mean that a site is told can replace its missing values.",
             remedy="Say both, or neither.",
+        )
+    if preparation.by_frequency and preparation.value_bound is not None:
+        raise complaints.about(
+            ("preparation", "value_bound"),
+            "standardise = 'allele-frequency' is of allele counts, from 0 to 2: there is no "
+            "value_bound to state.",
+            remedy="Leave value_bound out.",
         )
     if pooled != (preparation.value_bound is not None) and (pooled or study.selection is None):
         raise complaints.about(
@@ -234,7 +248,8 @@ def _check_model(study: Study, complaints: Complaints) -> None:
             (("selection",), "[selection]", study.selection is not None),
             (
                 ("preparation", "standardise"),
-                "standardise = 'pooled' without a [[reveal]] of 'feature_statistics'",
+                f"standardise = {study.preparation.standardise!r} without a [[reveal]] of "
+                "'feature_statistics'",
                 study.secretly_pooled,
             ),
         )
@@ -263,8 +278,8 @@ def _check_model(study: Study, complaints: Complaints) -> None:
             continue
         raise complaints.about(
             (section, name),
-            f"{section}.{name} and standardise = 'pooled' by means and variances that nobody is "
-            "told are not there together.",
+            f"{section}.{name} and standardise = {study.preparation.standardise!r} by means and "
+            "variances that nobody is told are not there together.",
             remedy=f"Leave {name} out, or add a [[reveal]] of 'feature_statistics'.",
         )
     if isinstance(model.class_weight, list) and max(model.class_weight) > model.weight_bound:

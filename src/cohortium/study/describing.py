@@ -72,6 +72,8 @@ def _work(study: Study) -> list[str]:
         *_preparation(study),
     ]
     lines.append(_FEATURES[study.features.mode] + _FORMS[study.features.names])
+    if study.features.build is not None:
+        lines.append(f"Positions are of the genome build {study.features.build}.")
     lines += _filtered(study)
     lines += _selected(study)
     lines += _adjusted(study)
@@ -124,8 +126,8 @@ def _selected(study: Study) -> list[str]:
         anew = " For each fold they are selected anew, without its samples, and stay secret."
     return [
         f"Of these the {selection.top:,} with the largest {how} are trained on, by the values of "
-        f"all sites together as they were measured, none above {study.preparation.value_bound:g}. "
-        f"They are selected on shares.{anew}",
+        "all sites together as they were measured, none above "
+        f"{study.preparation.largest_value:g}. They are selected on shares.{anew}",
     ]
 
 
@@ -174,6 +176,8 @@ def _adjusted(study: Study) -> list[str]:
 
 def _preparation(study: Study) -> list[str]:
     settings = study.preparation
+    if settings.by_frequency:
+        return _by_frequency(study)
     if study.secretly_pooled:
         return [
             "Each site replaces missing values by its own mean. Values, of at most "
@@ -197,6 +201,23 @@ def _preparation(study: Study) -> list[str]:
     ]
 
 
+def _by_frequency(study: Study) -> list[str]:
+    """Return how allele counts are standardised by their frequency."""
+    if study.secretly_pooled:
+        return [
+            "Values are allele counts, 0 to 2. Each site replaces missing ones by its own mean. "
+            "They are shared as they are, and standardised on shares by each variant's allele "
+            "frequency over all sites' samples, which nobody is told. They are not clipped. The "
+            "model is for allele counts.",
+        ]
+    return [
+        "Values are allele counts, 0 to 2. Each variant's allele frequency p over all sites' "
+        "observed genotypes is computed on shares and told to the sites. Each then makes (x − 2p) "
+        "/ √(2p(1 − p)) of its values, 0 of missing ones and of variants with one allele only, and "
+        f"clips what exceeds {study.preparation.clip:g}, before its rows are shared.",
+    ]
+
+
 def _parties(study: Study) -> list[str]:
     lines = []
     for party in study.party:
@@ -207,7 +228,7 @@ def _parties(study: Study) -> list[str]:
 
 def _reveals(study: Study) -> list[str]:
     lines = [
-        f"{', '.join(reveal.to)}: {_name(reveal.what)} – {_WHAT[reveal.what]}"
+        f"{', '.join(reveal.to)}: {_name(reveal.what)} – {_what(study, reveal.what)}"
         f"{_besides(study, reveal)}{_suppressed(reveal)}."
         for reveal in study.reveal
     ]
@@ -218,6 +239,13 @@ def _reveals(study: Study) -> list[str]:
         f"If one did not, nothing else is revealed{but}."
     )
     return lines
+
+
+def _what(study: Study, what: str) -> str:
+    """Return in words what a reveal is."""
+    if what == "feature_statistics" and study.preparation.by_frequency:
+        return "the allele frequency of every variant over all observed genotypes"
+    return _WHAT[what]
 
 
 def _besides(study: Study, reveal: Reveal) -> str:
@@ -246,6 +274,8 @@ def _public(study: Study) -> list[str]:
     ]
     if study.filter is not None:
         lines.insert(1, "How many features pass the filter.")
+    if study.features.names == "variant":
+        lines.insert(1, "The genome build of each data owner's variants, where its file tells it.")
     if study.validation is not None:
         grouped = study.validation.group
         of_groups = f", which tells something of how large each {grouped!r} is" if grouped else ""
@@ -330,9 +360,23 @@ def _risks(study: Study) -> list[str]:
     owners = study.with_role("data")
     if "feature_statistics" in revealed:
         risks.append(
-            "From pooled means and variances whoever knows all sites' but one can work out that "
-            "one's"
+            (
+                "From allele frequencies over all samples"
+                if study.preparation.by_frequency
+                else "From pooled means and variances"
+            )
+            + " whoever knows all sites' but one can work out that one's"
             + (f": {owners[0]} those of {owners[1]}, and the reverse." * (len(owners) == 2) or ".")
+        )
+        if study.preparation.by_frequency:
+            risks.append(
+                "Who holds a person's genotypes can judge by a site's allele frequencies whether "
+                "the person is among its samples, the better the more variants there are."
+            )
+    if study.least_samples > 1:
+        risks.append(
+            f"Of a few samples such sums tell of each: a data owner with fewer than "
+            f"{study.least_samples} is refused. Ten are few, too: a site's policy may ask for more."
         )
     if "kept_features" in revealed:
         risks.append(

@@ -16,6 +16,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from cohortium.data import Covariate
+from cohortium.data.counts import MOST_ALLELES
+from cohortium.data.variants import Build
 from cohortium.errors import StudyError
 from cohortium.study.checks import check_study
 from cohortium.study.wording import explain
@@ -50,6 +52,9 @@ Number = Annotated[float, Field(ge=-1e12, le=1e12)]
 Range = Annotated[list[Number], Field(min_length=2, max_length=2)]
 Lambda = Annotated[float, Field(ge=0, le=1e9)]
 _LARGEST_FILE = 16 << 20
+# Of sums over sites whoever knows all others' works out one site's. Rules on small cells in health
+# statistics ask for 5 to 11 people behind a number.
+_LEAST_SAMPLES = 10
 
 
 class _Strict(BaseModel):
@@ -101,11 +106,13 @@ class DataSection(_Strict):
 class FeaturesSection(_Strict):
     """``[features]``: the form of the features' names, and which features are trained on.
 
+    ``build`` is the genome build of variants' positions.
     ``mode`` "same": every site has the same ones, so that no names travel; "list": those of
     ``list``, which every site has; "intersection", "union": the sites tell each other their names.
     """
 
     names: Literal["exact", "gene", "variant"] = "exact"
+    build: Build | None = None
     mode: Literal["same", "intersection", "union", "list"] = "same"
     list: FeatureList | None = None
     aliases: dict[FeatureName, FeatureName] = {}
@@ -130,12 +137,29 @@ class PreparationSection(_Strict):
     ``standardise`` "pooled": by the mean and variance of all sites' samples together, which are
     revealed to the sites where "feature_statistics" is listed, and secret otherwise;
     ``value_bound`` is then the largest value before that, as it is where features are selected.
+    "allele-frequency": likewise, by the mean 2p and variance 2p(1 − p) of a variant's frequency p;
+    values are from 0 to 2.
     """
 
     impute: Literal["site-mean", "pooled-mean"] = "site-mean"
-    standardise: Literal["site", "pooled", "none"] = "site"
+    standardise: Literal["site", "pooled", "allele-frequency", "none"] = "site"
     clip: Annotated[float, Field(gt=0, le=1024)] = 8.0
     value_bound: Annotated[float, Field(ge=1, le=1e6)] | None = None
+
+    @property
+    def by_frequency(self) -> bool:
+        """Whether allele counts are standardised by their frequency over all sites."""
+        return self.standardise == "allele-frequency"
+
+    @property
+    def together(self) -> bool:
+        """Whether values are standardised by what all sites' samples have in common."""
+        return self.standardise in ("pooled", "allele-frequency")
+
+    @property
+    def largest_value(self) -> float | None:
+        """The largest value before that, None where each site standardises for itself."""
+        return MOST_ALLELES if self.by_frequency else self.value_bound
 
 
 def _as_list(value: Any) -> Any:
@@ -227,9 +251,15 @@ class Study(_Strict):
 
     @property
     def secretly_pooled(self) -> bool:
-        """Whether values are standardised by pooled moments that nobody is told."""
+        """Whether values are standardised by pooled moments or frequencies that nobody is told."""
         told = any(each.what == "feature_statistics" for each in self.reveal)
-        return self.preparation.standardise == "pooled" and not told
+        return self.preparation.together and not told
+
+    @property
+    def least_samples(self) -> int:
+        """How many samples each data owner must bring at least, for what is to be revealed."""
+        told = any(each.what in ("feature_statistics", "kept_features") for each in self.reveal)
+        return _LEAST_SAMPLES if told else 1
 
     @property
     def reading(self) -> dict[str, Any]:

@@ -26,17 +26,18 @@ def check_selection(study: Study, complaints: Complaints) -> None:
                 remedy="Add [selection] with by and top, or take the [[reveal]] out.",
             )
         return
-    if study.preparation.value_bound is None:
+    bound = study.preparation.largest_value
+    if bound is None:
         raise complaints.about(
             ("selection",),
             "[selection] needs preparation.value_bound: features are selected by raw values up to "
             "that bound.",
             remedy="State it: value_bound = 64.0, say, for logarithms of expression.",
         )
-    if study.preparation.value_bound > _LARGEST_VALUE:
+    if bound > _LARGEST_VALUE:
         raise complaints.about(
             ("preparation", "value_bound"),
-            f"preparation.value_bound is {study.preparation.value_bound:g}, but with [selection] "
+            f"preparation.value_bound is {bound:g}, but with [selection] "
             f"it is {_LARGEST_VALUE:g} at most.",
             remedy="Take logarithms, or other units.",
         )
@@ -50,8 +51,8 @@ def check_selection(study: Study, complaints: Complaints) -> None:
     if study.secretly_pooled:
         raise complaints.about(
             ("selection",),
-            "[selection] and standardise = 'pooled' by means and variances that nobody is told are "
-            "not there together.",
+            f"[selection] and standardise = {study.preparation.standardise!r} by means and "
+            "variances that nobody is told are not there together.",
             remedy="Say standardise = 'site', or add a [[reveal]] of 'feature_statistics'.",
         )
     if study.features.mode == "union":

@@ -57,6 +57,7 @@ negative = "no"
 [features]
 #names = "exact"                # or "gene": upper case, Ensembl versions off; or "variant":
                                 # chromosome:position:ref:alt, alleles and strands put in one order
+#build = "GRCh38"               # of names = "variant": the genome build; or "GRCh37", "NCBI36"
 mode = "same"                   # "same": all sites have the same; "intersection", "union"; "list"
 #list = ["TP53", "ESR1"]        # of mode = "list": every site must have them
 #aliases = {{ "HER2" = "ERBB2" }} # of names = "gene"
@@ -69,9 +70,11 @@ mode = "same"                   # "same": all sites have the same; "intersection
 #hwe_p = 1e-6                   # the least p of Hardy–Weinberg equilibrium, of calls, to 0.5
 
 [preparation]
-#impute = "site-mean"           # missing values, by each site's own mean; "pooled-mean" of "pooled"
+#impute = "site-mean"           # missing values, by each site's own mean; "pooled-mean" where
+                                # "feature_statistics" are revealed
 #standardise = "site"           # by each site's own mean and deviation; "none"; "pooled": by all
-                                # samples' together, secret or with [[reveal]] "feature_statistics"
+                                # samples' together, secret or with [[reveal]] "feature_statistics";
+                                # "allele-frequency": of allele counts, likewise by their frequency
 #clip = 8.0                     # values beyond are cut to it, above 0 to 1024
 #value_bound = 64.0             # of "pooled" or [selection]: no value may exceed it before that,
                                 # 1 to 1e6
@@ -128,7 +131,8 @@ to = {receivers}
 #to = {receivers}
 #minimum_count = 10             # 2 to 1000000
 
-# Of standardise = "pooled": each feature's mean and variance over all samples, to all data owners.
+# Of standardise = "pooled": each feature's mean and variance over all samples, to all data owners;
+# of "allele-frequency" each variant's frequency.
 #[[reveal]]
 #what = "feature_statistics"
 #to = {receivers}
