@@ -52,6 +52,8 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     arguments.add_argument("--genes", type=int, default=4919, help="the first so many")
     arguments.add_argument("--top", type=int, default=50)
+    arguments.add_argument("--labels", default="real,random")
+    arguments.add_argument("--rows", default="all,variance,welch-t,beforehand")
     options = arguments.parse_args()
     folder = Path(os.environ.get("COHORTIUM_DATA", "../shared/data")) / "nki295"
     if not folder.is_dir():
@@ -60,20 +62,16 @@ def main() -> None:
     values, labels = patients(folder, options.genes)
     print(f"{values.shape[0]} samples × {values.shape[1]} genes, {options.top} selected\n")
     print("  labels trained on                      AUC rounds  MB sent  MB dealt")
-    for kind, given in (
-        ("real", labels),
-        ("random", np.random.default_rng(1).permutation(labels)),
-    ):
-        bound = float(np.ceil(np.abs(values).max()))
-        best = np.argsort(-welch(values, given))[: options.top]
-        for what, rows, selection in (
-            ("all genes", values, ""),
-            ("by variance", values, "variance"),
-            ("by Welch's t", values, "welch-t"),
-            ("by t, beforehand", values[:, best], ""),
-        ):
-            rule = SELECTION.format(bound=bound, by=selection, top=options.top)
-            print(f"{kind:>8} {what:<18} {line(STUDY + rule * bool(selection), rows, given)}")
+    bound = float(np.ceil(np.abs(values).max()))
+    for kind in options.labels.split(","):
+        if kind == "random":
+            labels = np.random.default_rng(1).permutation(labels)
+        best = np.argsort(-welch(values, labels))[: options.top]
+        for row in options.rows.split(","):
+            genes, rule = values[:, best] if row == "beforehand" else values, ""
+            if row in ("variance", "welch-t"):
+                rule = SELECTION.format(bound=bound, by=row, top=options.top)
+            print(f"{kind:>8} {row:<18} {line(STUDY + rule, genes, labels)}")
 
 
 def patients(folder: Path, genes: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -7,8 +7,16 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from cohortium.data import Cohort, Preparation, by_fold, common_names, prepare, with_features
-from cohortium.data.values import MISSING_CALL, Stored, in_blocks
+from cohortium.data import (
+    Cohort,
+    PooledStatistics,
+    Preparation,
+    by_fold,
+    common_names,
+    prepare,
+    with_features,
+)
+from cohortium.data.values import MISSING_CALL, Stored, Values, in_blocks
 from cohortium.study import RunRegister
 
 
@@ -59,6 +67,31 @@ def test_stored_calls_are_prepared_as_float64_is(standardise, monkeypatch):
     for part in (slice(40, 70), np.array([5, 0, 99])):
         np.testing.assert_array_equal(made[:, part], whole[:, part])
     assert [block.stop for block, _ in in_blocks(made)] == [23, 46, 69, 92, 102]
+
+
+def test_pooled_statistics_prepare_stored_calls_a_block_at_a_time(monkeypatch):
+    monkeypatch.setattr("cohortium.data.values.BLOCK_ELEMENTS", 700)
+    stored, dense = cohorts(30, 101)
+    observed = (~np.isnan(dense.values)).sum(axis=0)
+    frequency = np.nansum(dense.values, axis=0) / np.maximum(2 * observed, 1)
+    statistics = PooledStatistics.of_frequencies(stored.features, frequency)
+    asked, made = [], Stored.made
+    monkeypatch.setattr(
+        Stored, "made", lambda self, part: asked.append(part) or made(self, part), raising=True
+    )
+    ready, report = statistics.prepare(stored, 3.0)
+    assert isinstance(ready.values, Values)
+    assert len(asked) == 5
+    assert max(part.stop - part.start for part in asked) == 23
+    deviation = np.sqrt(2 * frequency * (1 - frequency))
+    flat = deviation == 0
+    expected = (dense.values - 2 * frequency) / np.where(flat, 1.0, deviation)
+    expected[:, flat] = 0.0
+    expected = np.nan_to_num(expected)
+    np.testing.assert_allclose(ready.values[:, :], np.clip(expected, -3.0, 3.0))
+    assert report.imputed_cells == np.isnan(dense.values).sum() > 0
+    assert report.clipped_cells == (np.abs(expected) > 3.0).sum() > 0
+    assert len(report.constant_features) == flat.sum() > 2
 
 
 def test_a_row_has_one_hash_however_it_is_stored(tmp_path, monkeypatch):

@@ -95,6 +95,23 @@ def test_sums_beyond_the_bound_are_refused_at_their_owner() -> None:
     assert isinstance(run_parties(program, fail=True).errors["p0"], EncodingError)
 
 
+@pytest.mark.parametrize("bound", [1.0, 1.5, 1000.0, 1024.0])
+@pytest.mark.parametrize(("count", "owners"), [(4, 1), (60, 5), (4095, 1), (4095, 3)])
+@pytest.mark.parametrize("folds", [1, 10])
+@pytest.mark.parametrize("by", KINDS)
+def test_every_shape_fits_the_ring(
+    by: Any, folds: int, count: int, owners: int, bound: float
+) -> None:
+    """An overflow would be an error in the middle of a run: bounds depend on shapes alone."""
+    labels = np.arange(count) % 2
+    values = np.where(np.arange(4) % 2 == labels[:, None], bound, -bound)
+    given = sites([f"p{place}" for place in range(owners)], values, labels, min(folds, count))
+    rule = SelectionRule(by, 2, bound)
+    plan, sums = given.plan(rule, sigmoid_error=0.05), given.sums(rule)
+    masks = run_clear(lambda protocol, _: select_features(protocol, plan, rule, given.sizes, sums))
+    assert masks.masks.shape == (len(given.parts), 4)
+
+
 def check_selection(given: Sites, rule: SelectionRule, computing: int) -> None:
     """The chosen are the best of the pooled table, but for scores as close as the stated error."""
     plan, sums = given.plan(rule), given.sums(rule)

@@ -151,6 +151,7 @@ def test_the_plan_counts_the_selected_features_alone() -> None:
     [
         (50, 100, ("variance", 100), {}, "100 of 100 features can not be selected"),
         (50, 100, ("variance", 0), {}, "0 of 100"),
+        (50, 100, ("variance", 9, 2048.0), {}, "value_bound = 2048 is not a number from 1"),
         (50, 1 << 20, ("variance", 9), {}, "1,048,576 features are too many to select from"),
         (4096, 100, ("welch-t", 9), {}, "of 4,096 samples can not be selected by welch-t"),
         (50, 100, ("welch-t", 9), {"kind": "linear"}, "where labels are numbers"),
@@ -160,7 +161,7 @@ def test_the_plan_counts_the_selected_features_alone() -> None:
 def test_what_can_not_be_selected(
     samples: int, features: int, rule: Any, parameters: dict[str, Any], told: str
 ) -> None:
-    chosen_by = SelectionRule(*rule, BOUND)
+    chosen_by = SelectionRule(*rule) if len(rule) > 2 else SelectionRule(*rule, BOUND)
     with pytest.raises(ParameterError, match=told):
         plan_dual(samples, features, 8.0, DualParameters(**parameters), None, None, chosen_by)
 

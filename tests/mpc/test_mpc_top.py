@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mpc_parties import GUEST, bring, run_clear, run_for_values, run_parties
 
@@ -33,6 +33,7 @@ def found(
 
 
 @pytest.mark.parametrize("parties", [0, 2, 3, 4])
+@settings(max_examples=40)
 @given(data=st.data())
 def test_the_largest_are_those_of_numpy(parties: int, data: st.DataObject) -> None:
     rows, n = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 40))
@@ -49,6 +50,20 @@ def test_the_largest_are_those_of_numpy(parties: int, data: st.DataObject) -> No
     for count in {1, n, int(rng.integers(1, n, endpoint=True))}:
         got = found(scores, count, parties, bits, bound)
         np.testing.assert_array_equal(got, expected(scores, count))
+
+
+def test_tensors_give_the_same_bits() -> None:
+    pytest.importorskip("tensorflow")
+    from cohortium.ring import TensorFlowEngine
+
+    scores = np.random.default_rng(2).integers(-3, 3, (1, 12)).astype(float)
+
+    def build(protocol: Any, me: str) -> Any:
+        (x,) = bring(protocol, me, {"x": ("p0", scores)}, bits=0, bound=3.0)
+        return [top(x, 4)]
+
+    got = run_for_values(build, 2, outsiders=(), engine=lambda: TensorFlowEngine(traced=False))[0]
+    np.testing.assert_array_equal(got, expected(scores, 4))
 
 
 def test_all_equal_scores_are_taken_in_their_order() -> None:

@@ -63,6 +63,13 @@ def test_sums_wrap(array, data):
     assert np.asarray(got).tolist() == np.vectorize(signed, otypes=[object])(expected).tolist()
 
 
+@given(arrays)
+def test_running_sums_wrap(array):
+    got = ring.running_sum(array)
+    expected = np.asarray(np.cumsum(array.astype(object), -1), dtype=object)
+    assert np.asarray(got).tolist() == np.vectorize(signed, otypes=[object])(expected).tolist()
+
+
 def test_shape_operations():
     array = np.arange(24).reshape(2, 3, 4)
     assert ring.reshape(array, (6, 4)).tolist() == array.reshape(6, 4).tolist()

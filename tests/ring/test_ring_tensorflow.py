@@ -51,6 +51,7 @@ UNARY = {
     "sum": lambda a: ring.sum_over(a, None),
     "sum 0": lambda a: ring.sum_over(a, 0),
     "sum 1": lambda a: ring.sum_over(a, 1),
+    "running sum": ring.running_sum,
     "transpose": ring.transpose,
     "reshape": lambda a: ring.reshape(a, (-1, 4)),
     "broadcast": lambda a: ring.broadcast_to(a[:1], (8, 12)),

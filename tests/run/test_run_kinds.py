@@ -198,9 +198,10 @@ def test_the_plan_has_the_folds_that_sites_told(tmp_path: Path) -> None:
     ]
     text = numbers_text() + VALIDATION.format(further='group = "patient"', metric="r2")
     study = parsed(text.replace("folds = 5", "folds = 3")).study
-    cohort, _, folds, *_ = prepare_site(
+    site = prepare_site(
         study, "north", read_site_data(write(tmp_path / "site.csv", rows), study), print
     )
+    cohort, folds = site.cohort, site.folds
     assert cohort is not None
     assert folds == [5, 2, 1]
     sizes = {"north": 8, "south": 6}

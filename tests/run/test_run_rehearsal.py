@@ -48,6 +48,11 @@ value_bound = 8.0
 what = "feature_statistics"
 to = ["north", "south"]
 """
+COUNTED = """
+[preparation]
+standardise = "allele-frequency"
+"""
+COUNTED_TOLD = COUNTED + POOLED[POOLED.index("impute") :].replace("value_bound = 8.0\n", "")
 FILTERED = """
 [filter]
 max_missing = 0.05
@@ -127,14 +132,17 @@ def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[
     if mesh.name in samples:
         random = np.random.default_rng([*mesh.name.encode()])
         values = random.uniform(-1.0, 1.0, (samples[mesh.name], features))
+        values += study.preparation.by_frequency
         labels = random.permutation(np.arange(len(values)) % 2)
         weights = () if study.data.weight is None else (np.ones(len(values)),)
         owned[mesh.name] = (values, labels, *weights)
         if study.data.covariates:
             columns = random.uniform(-0.5, 0.5, (len(values), 3))
             owned[mesh.name] = (*owned[mesh.name], columns)
-    moments = {name: (rows[0].mean(0), rows[0].var(0)) for name, rows in owned.items()}
-    run_preparation(protocol, study, samples, features, moments, ledger.allowed)
+    parts = {name: (rows[0].mean(0), rows[0].var(0)) for name, rows in owned.items()}
+    if study.preparation.by_frequency:
+        parts = {name: (np.zeros(features), rows[0].sum(0)) for name, rows in owned.items()}
+    run_preparation(protocol, study, samples, features, parts, ledger.allowed)
     sums = {}
     if study.selection is not None:
         sums = {name: sums_of(study, rows[0], rows[1]) for name, rows in owned.items()}
@@ -172,6 +180,8 @@ def sums_of(study: Study, values: Any, labels: Any) -> ClassSums:
             9,
         ),
         (TWO_SITES, study_text(iterations=12, features='mode = "same"') + POOLED, 40),
+        (TWO_SITES, study_text(iterations=12) + COUNTED_TOLD, 40),
+        (TWO_SITES, study_text(iterations=210) + COUNTED, 40),
         (TWO_SITES, study_text(iterations=12) + FILTERED, 40),
         (TWO_SITES, study_text(iterations=220, l2="[0.1, 1.0]") + SELECTED + VALIDATED, 60),
     ],
@@ -184,6 +194,8 @@ def sums_of(study: Study, values: Any, labels: Any) -> ClassSums:
         "three compute",
         "mini-batches",
         "pooled",
+        "allele frequencies",
+        "secret allele frequencies",
         "filtered",
         "selected, with folds",
     ],
@@ -211,6 +223,15 @@ def test_a_forecast_is_of_the_run(
     first = forecasts[computing[0]]
     assert all(forecast.links == first.links for forecast in forecasts.values())
     assert all(forecast.seconds == first.seconds for forecast in forecasts.values())
+
+
+def test_there_is_no_forecast_of_a_study_with_too_few_samples() -> None:
+    study = parsed(study_text() + POOLED).study
+    sizes = {"north": StatedSize(30, 9), "south": StatedSize(9, 9)}
+    outcomes = together(list(TWO_SITES), lambda mesh: rehearse(mesh, study, sizes))
+    for error in outcomes.values():
+        assert isinstance(error, CohortiumError)
+        assert "Too few samples of south (9)" in error.what
 
 
 def test_the_form_is_that_of_the_run() -> None:

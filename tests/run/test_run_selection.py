@@ -33,6 +33,13 @@ to = ["north"]
 """
 BOUND = "[preparation]\nvalue_bound = 32.0\n"
 TOLD = '[[reveal]]\nwhat = "selected_features"\nto = ["north", "south"]\n'
+FILTER = """
+[filter]
+max_missing = 0.1
+[[reveal]]
+what = "kept_features"
+to = ["north", "south"]
+"""
 POOLED = """
 [preparation]
 standardise = "pooled"
@@ -54,6 +61,8 @@ def sites() -> dict[str, Cells]:
             row[2:] = [f"{value:.4f}" for value in (raw - 7) * scales + 7 + 0.2 * (name == "south")]
             if place % 5 == 0:
                 row[2 + 3] = ""
+            if place == 7:
+                row[2 + 4] = ""
     return tables
 
 
@@ -154,7 +163,9 @@ def test_new_samples_need_the_selected_genes_alone(run: Run, tmp_path: Path) -> 
 
 def test_the_report_shows_the_model_of_the_selected_genes(run: Run) -> None:
     page = write_reports([run.folder / "out/north"])[0].read_text()
-    assert f"the {TOP} with the largest Welch" in page
+    assert f"30 features, of which {TOP} were selected on shares" in page
+    card = (run.folder / "out/north/model-card.md").read_text()
+    assert f"30 features, of which the {TOP} with the largest Welch's t were selected" in card
     assert all(name in page for name in run.model.features)
     assert f"{TOP} features" in page
 
@@ -170,14 +181,17 @@ def test_a_set_that_nobody_is_told_leaves_metrics_alone(tmp_path: Path) -> None:
     assert not list((tmp_path / "out").glob("*/selected_features.csv"))
 
 
-def test_pooled_statistics_and_covariates_beside(tmp_path: Path) -> None:
-    """Missing values are the pooled mean; the model holds statistics of its own genes."""
-    text = study(POOLED, RULE, TOLD).replace("[model]", "[model]\nsite_indicators = true")
+def test_a_filter_pooled_statistics_and_covariates_beside(tmp_path: Path) -> None:
+    """Selected is of the genes that are kept; missing values are the pooled mean."""
+    text = study(FILTER, POOLED, RULE, TOLD).replace("[model]", "[model]\nsite_indicators = true")
     pooled = ran(tmp_path, text)
     raw = np.concatenate([numbers(table) for table in pooled.tables.values()])
     means = np.concatenate(filled(pooled.tables)).mean(0)
     values = np.where(np.isnan(raw), means, raw)
-    places = chosen(values, labels(pooled.tables))
+    # Of the fourth gene a fifth of the values is missing.
+    kept = np.delete(np.arange(30), 3)
+    places = kept[chosen(values[:, kept], labels(pooled.tables))]
+    assert 4 in places
     assert pooled.model.features == tuple(genes(0)[place] for place in places)
     assert set(pooled.model.sites) == {"north", "south"}
     mean = np.array(pooled.model.preparation["mean"])

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 # Means and sums have a unit of bound · 2^-29, squares of bound² · 2^-58.
 _BITS = 29
-# And where they meet public or looked-up factors.
+# What is left of squares where they meet public factors, or such as are looked up; and of the two
+# numbers whose quotient is Welch's score.
 _SQUARE_BITS, _FACTOR_BITS = 36, 22
 _WELCH_BITS, _TABLE_BITS, _RATIO_BITS = 42, 18, 54
 # Scores of variance have a unit of bound² · 2^-31.
@@ -68,11 +69,12 @@ def feature_scores(
 ) -> tuple[SecretTensor, dict[str, tuple[SecretTensor, float]]]:
     """Return scores to rank by (parts × features), and what they take for granted.
 
-    Parts are as many as folds and one more, of all samples. "variance" is n-th part of the sum of
-    squares, times the part's share of the samples; 7 rounds. "welch-t" is t²/(t² + n), n the part's
-    samples; 0 for a feature whose deviation within classes and between them is below 2^-14 of the
-    bound (as a power of two); 30 rounds. Scores are shifted to lie about 0. Each owner sends
-    8 bytes to each (other) computing party for each of its means, sums, squares and counts.
+    Parts are as many as folds and one more, of all samples. "variance" is that of the part (n in
+    the denominator) times n/2^h, 2^h the power of two that all samples do not exceed; 7 rounds.
+    "welch-t" is t²/(t² + n), n the part's samples, and 0 for a feature that hardly varies; 34
+    rounds. Both are shifted to lie about 0. Each owner sends 8 bytes to each (other) computing
+    party for each of its means, sums, squares and counts. EncodingError at an owner whose values
+    exceed the rule's bound.
     """
     totals = _totals(protocol, plan, rule, sizes, owned)
     if rule.by == VARIANCE:
@@ -92,16 +94,11 @@ def _totals(
     sizes: Mapping[str, int],
     owned: Mapping[str, ClassSums],
 ) -> _Totals:
-    """Return all owners' sums together; three rounds, of one owner one."""
+    """Return all owners' sums together; four rounds, of a single one that computes one."""
     bound, bits = rule.value_bound, _BITS - _power(rule)
     exponent = math.ceil(math.log2(plan.samples))
-    parts = [
-        _Part(*each)
-        for each in zip(
-            *[iter(secret_inputs(protocol, _requests(plan, rule, sizes, owned, exponent)))] * 4,
-            strict=True,
-        )
-    ]
+    shared = secret_inputs(protocol, _requests(plan, rule, sizes, owned, exponent))
+    parts = [_Part(*shared[start : start + 4]) for start in range(0, len(shared), 4)]
     counts = [_by_part(each.counts, plan) for each in parts]
     sums = [_by_part(each.sums, plan) for each in parts]
     squares = [_by_part(each.squares, plan) for each in parts]
@@ -202,8 +199,8 @@ def _welch(
     apart = apart.with_bound(2 * bound)
     both = concatenate([within, apart * apart], axis=1).rescale(_WELCH_BITS - 2 * power)
     prepare([both, weights, balance])
-    # n₀/(n₁ − 1) and n₁/(n₀ − 1) times the classes' sums of squares, of which both together are no
-    # more than twice the bound's square; and n₁n₀ times the means' difference, squared.
+    # n₁/(n₀ − 1) and n₀/(n₁ − 1) times the sums of squares within the classes 0 and 1: together no
+    # more than twice the bound's square. And n₀n₁ times the squared difference of the means.
     spread = (both[:, :2].with_bound(bound**2) * weights.with_bound(1.0)).sum(1)
     apart_squared = (both[:, 2] * balance.with_bound(0.25)).with_bound(bound**2)
     ratio = concatenate(

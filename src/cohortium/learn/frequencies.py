@@ -19,7 +19,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from cohortium.mpc import InputRequest, SecretTensor, concatenate, secret_inputs
+from cohortium.mpc import InputRequest, SecretTensor, concatenate, secret_inputs, weighted_sum
 from cohortium.mpc import Protocol as SecureProtocol
 
 FREQUENCY_BITS = 30
@@ -39,26 +39,32 @@ def allele_frequencies(
     """Return each variant's frequency of the alternative allele: 1 × features, at 30 bits.
 
     ``sizes`` is the public number of samples of each of P owners, n together; ``owned`` holds the
-    counts of the owners at this party. With K = ⌈log2 21n⌉: 2K rounds; each owner sends 16 bytes a
-    variant to each (other) computing party, these 32K − 24 to each other. A frequency of N observed
-    genotypes is off by at most (2P + 2K + 4) · n/N · 2^-30. EncodingError at an owner whose counts
-    are more than its samples have.
+    counts of the owners at this party. With K = ⌈log2 21n⌉: 2K + 2 rounds; each owner sends 16
+    bytes a variant to each (other) computing party, these 32K + 8 to each other. A frequency of N
+    observed genotypes is off by at most (P + 2K + 6) · n/N · 2^-30. EncodingError at an owner whose
+    counts are more than its samples have.
     """
     total = sum(sizes.values())
+    places = math.ceil(math.log2(total))
+    # Counts are shared as they are, calls exactly: of parts that are rounded the last bit of the
+    # sum would tell how the sites divide it.
+    bits = max(1, FREQUENCY_BITS + 1 - places)
+    factor_bits = FREQUENCY_BITS + places
     requests = []
     for owner, count in sizes.items():
         parts = None
         if owner in owned:
             missing, alleles = (np.asarray(each, np.float64) for each in owned[owner])
-            parts = np.stack([alleles / (2 * total), missing / total])
-            # Rounded down, so that all owners' parts together are not more than 1.
-            parts = np.floor(parts * 2.0**FREQUENCY_BITS) * 2.0**-FREQUENCY_BITS
+            parts = np.stack([alleles / 2, missing])
         name, shape = f"allele counts of {owner}", (2, features)
-        requests.append(InputRequest(name, owner, parts, shape, FREQUENCY_BITS, count / total))
+        requests.append(InputRequest(name, owner, parts, shape, bits, float(count)))
     first, *others = secret_inputs(protocol, requests)
     for other in others:
         first = first + other
-    first = first.with_bound(1.0)
+    # Rounded down, so that no part of the samples is more than 1.
+    share = math.floor(2**factor_bits / total) * 2.0**-factor_bits
+    first = weighted_sum(np.array([share]), [first], factor_bits, bound=1.0)
+    first = first.rescale(FREQUENCY_BITS).with_bound(1.0).prepare()
     frequency, absent = first[:1], first[1:]
     steps = math.ceil(math.log2(_TERMS_A_SAMPLE * total))
     for _ in range(steps - 1):

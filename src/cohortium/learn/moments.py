@@ -22,8 +22,10 @@ from cohortium.mpc import Protocol as SecureProtocol
 FEATURE_STATISTICS = "feature_statistics"
 # Means have a unit of bound · 2^-27, variances of bound² · 2^-54 as long as they are secret.
 _MEAN_BITS = 27
-# Lowest bits of a variance that are rounded away before anybody sees it.
+# Lowest bits that are rounded away before anybody sees them, of a variance and of a mean: they tell
+# how the sites divide the sum, since each site's part is rounded.
 _ROUNDED_BITS = 10
+_ROUNDED_MEAN_BITS = 8
 
 # Mean and variance of each feature over one site's samples.
 Moments: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -40,9 +42,10 @@ def pooled_moments(
 
     ``sizes`` is the public number of samples of each of P owners; ``owned`` holds the moments of
     the owners at this party. Two rounds: each owner sends 8·(P + 1) bytes a feature to each (other)
-    computing party, then these send 8 bytes a feature to each other. A mean is off by at most
-    P/2 · bound · 2^-27, a variance v by at most P · √v · bound · 2^-26 + bound² · 2^-44, with the
-    next power of two for the bound. EncodingError at an owner whose moments exceed the bound.
+    computing party, then these send 16 bytes a feature to each other. A mean is off by at most
+    P/2 · bound · 2^-27 + bound · 2^-19, a variance v by at most P · √v · bound · 2^-26 + bound² ·
+    2^-44, with the next power of two for the bound. EncodingError at an owner whose moments exceed
+    the bound.
     """
     exponent = math.ceil(math.log2(value_bound))
     bits = _MEAN_BITS - exponent
@@ -82,8 +85,17 @@ def pooled_moments(
     # Means and variances of numbers up to the bound: no more than it and its square.
     mean_total = mean_total.with_bound(value_bound)
     variance_total = variance_total.with_bound(value_bound**2)
-    variance_total = variance_total.rescale(max(0, 2 * bits - _ROUNDED_BITS))
-    return concatenate([mean_total.reshape(1, features), variance_total.reshape(1, features)])
+    # Means are brought to the variances' scale, so that one round serves for both.
+    lifted = mean_total.lift(_ROUNDED_BITS - _ROUNDED_MEAN_BITS)
+    up = lifted.fraction_bits - 2 * bits
+    both = concatenate(
+        [
+            lifted.times_power_of_two(up).reshape(1, features),
+            variance_total.reshape(1, features),
+        ]
+    ).rescale(max(0, 2 * bits - _ROUNDED_BITS))
+    means, variances = both[:1].times_power_of_two(-up), both[1:]
+    return concatenate([means.with_bound(value_bound), variances.with_bound(value_bound**2)])
 
 
 def _towards(

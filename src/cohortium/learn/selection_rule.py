@@ -13,8 +13,10 @@ from cohortium.learn.parameters import DualParameters
 from cohortium.mpc.functions.table import MOST_PLACES
 
 VARIANCE, WELCH = "variance", "welch-t"
-# Features times parts that are scored together: so many take less than 2 GB of memory.
+# Features times parts that are scored together: comparing them takes about 3 kB of memory each.
 _MOST_SCORES = 1 << 19
+# Of larger values scores would not fit the ring with their fraction bits.
+_LARGEST_VALUE = 1024.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,12 @@ class SelectionRule:
             raise ParameterError(
                 f"{self.top:,} of {features:,} features can not be selected.",
                 remedy="Select fewer than there are in common, or leave [selection] out.",
+            )
+        if not 1 <= self.value_bound <= _LARGEST_VALUE:
+            raise ParameterError(
+                f"value_bound = {self.value_bound:g} is not a number from 1 to "
+                f"{_LARGEST_VALUE:g}, as a selection needs.",
+                remedy="Take logarithms, or other units.",
             )
         if parts * features > _MOST_SCORES:
             raise ParameterError(

@@ -370,6 +370,10 @@ def _risks(study: Study) -> list[str]:
         )
         if study.preparation.by_frequency:
             risks.append(
+                "From a variant's frequency the number of its alleles over all sites can mostly be "
+                "worked out, and that of its missing genotypes."
+            )
+            risks.append(
                 "Who holds a person's genotypes can judge by a site's allele frequencies whether "
                 "the person is among its samples, the better the more variants there are."
             )
