@@ -69,6 +69,9 @@ def case(name: str) -> tuple[Any, dict[str, Any], dict[str, int]]:
         columns.append(random.uniform(-1, 1, (24, 2)))
     if name == "secretly pooled":
         parameters |= {"value_bound": 8.0}
+    if name == "allele counts":
+        parameters |= {"value_bound": 2.0, "allele_counts": True, "mean_square": 2.0}
+        columns[0] = random.binomial(2, random.uniform(0.2, 0.8, 40), (24, 40)).astype(float)
     if name == "linear":
         parameters |= {"kind": "linear"}
         columns[1] = samples.values[:, :3].sum(1) / 2
@@ -104,7 +107,7 @@ def run(
     return run_parties(program, computing, deadline=60.0, ledger=ledger)
 
 
-CASES = ("plain", "weights", "covariates", "secretly pooled", "linear")
+CASES = ("plain", "weights", "covariates", "secretly pooled", "allele counts", "linear")
 
 
 @pytest.mark.parametrize("name", CASES)

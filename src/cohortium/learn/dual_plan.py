@@ -95,9 +95,9 @@ class DualPlan:
     @property
     def kernel_bound(self) -> float:
         """How large an element of the Gram matrix may be, sample weights included."""
-        # Of pooled moments an element is at most features · n (learn/pooling.py).
+        # Of pooled moments an element is at most features · n · mean square (learn/pooling.py).
         pooled = self.parameters.value_bound is not None
-        most = float(self.samples) if pooled else self.clip**2
+        most = self.samples * (self.parameters.mean_square or 1.0) if pooled else self.clip**2
         largest = most * self.features * 2.0**-self.kappa_exponent + 2.0**-self.gram_bits
         weight = self.parameters.most_weight + 2.0**-self.sample_weight_bits
         return largest * weight + 2.0**-self.gram_bits
