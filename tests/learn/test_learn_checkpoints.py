@@ -54,6 +54,19 @@ class InMemory:
         self.ended += 1
 
 
+# Parameters that the kept tensors' bounds depend on, beside those of the cases.
+MORE: dict[str, dict[str, Any]] = {
+    "by class": {"class_weight": (1.0, 3.7)},
+    "balanced": {"class_weight": "balanced"},
+    "by sample": {"sample_weights": True, "weight_bound": 10.0},
+    "by both": {"class_weight": "balanced", "sample_weights": True, "weight_bound": 10.0},
+    "not standardised": {"mean_square": None},
+    "raw values": {"value_bound": 64.0},
+    "pieces": {"sigmoid": "hong5"},
+    "large logits": {"logit_bound": 64.0},
+}
+
+
 def case(name: str) -> tuple[Any, dict[str, Any], dict[str, int]]:
     """Return a plan, all owners' rows, and the rounds between sharing and the first iteration."""
     samples = made_up(24, 40, seed=3)
@@ -75,6 +88,9 @@ def case(name: str) -> tuple[Any, dict[str, Any], dict[str, int]]:
     if name == "linear":
         parameters |= {"kind": "linear"}
         columns[1] = samples.values[:, :3].sum(1) / 2
+    parameters |= MORE.get(name, {})
+    if parameters.get("sample_weights") and len(columns) == 2:
+        columns.append(random.uniform(0.5, 1.5, 24))
     plan = plan_dual(24, 40, 8.0, DualParameters(**parameters), assignment, adjustment)
     cut = {"p0": slice(0, 10), "p1": slice(10, 24)}
     owned = {owner: tuple(column[rows] for column in columns) for owner, rows in cut.items()}
@@ -149,7 +165,7 @@ def test_on_shares_the_result_is_that_of_an_uninterrupted_training(name, computi
     assert shapes == [(24, plan.columns)] * (EVERY + 2)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*CASES, *MORE])
 def test_the_plan_bounds_what_is_kept(name):
     stores: dict[str, InMemory] = {}
     run(name, 0, stores, {})
