@@ -20,7 +20,7 @@ import numpy as np
 
 from cohortium.learn import DualParameters, plan_dual, train
 from cohortium.mpc.dealer import start
-from cohortium.run.party import make_engine
+from cohortium.run.setup import make_engine
 from cohortium.run.timeline import Timeline
 from parties import NAMES, ROLES, in_processes, ledger, meshes
 

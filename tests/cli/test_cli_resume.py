@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_consortium import Consortium, Here, check_error, end_all
+from cli_consortium import Command, Consortium, Here, check_error, end_all
 from run_sites import OWNER, Ended, Terminal, cells, genes, largest_difference, parsed, twin
 
 from cohortium.run.verifying import verify_run
 
-EVERY, ITERATIONS = 20, 400
+EVERY, ITERATIONS = 20, 300
 PARTIES = {"north": OWNER, "south": OWNER, "west": ("data",), "uni": ("deal",)}
 FOLDS = """
 [validation]
@@ -50,9 +50,24 @@ def states(group: Consortium, name: str) -> list[int]:
     return sorted(int(path.stem) for path in kept(group, name).glob("*.state"))
 
 
-def killed_in_training(group: Consortium, victim: str, least: int) -> dict[str, Ended]:
+def with_policy(group: Consortium) -> list[str]:
+    """Return the command of north, which allows its rows in one run."""
+    policy = group.folder / "policy.toml"
+    policy.write_text("[policy]\nmaximum_runs = 1\n")
+    return group.command("north", "--policy", str(policy))
+
+
+def join_all(group: Consortium, north: list[str] | None = None) -> dict[str, Command]:
+    if north is None:
+        return group.join_all()
+    return {**group.join_all("north"), "north": group.terminal.start(*north)}
+
+
+def killed_in_training(
+    group: Consortium, victim: str, least: int, north: list[str] | None = None
+) -> dict[str, Ended]:
     """Join with all, kill one when the computing ones have come so far; return how all ended."""
-    commands = group.join_all()
+    commands = join_all(group, north)
     while min(max(states(group, name), default=0) for name in ("north", "south")) < least:
         gone = [it for it in commands.values() if it.process.poll() is not None]
         assert not gone, [it.end() for it in gone]
@@ -67,7 +82,7 @@ def test_a_run_goes_on_whoever_was_killed(terminal: Terminal) -> None:
     group = sites(terminal)
     before = None
     for least, victim in enumerate(("south", "uni", "west"), 1):
-        ended = killed_in_training(group, victim, least * 5 * EVERY)
+        ended = killed_in_training(group, victim, least * 3 * EVERY)
         if before is not None:
             said = f"Goes on after iteration {before}, where an earlier run stopped."
             assert all(said in it.out for name, it in ended.items() if name != victim)
@@ -148,7 +163,7 @@ def test_what_is_not_of_this_run_is_refused(stopped: Consortium, here: Here) -> 
         check_error(ended, "COH-506", 7, "not those of the run that stopped")
     table.write_text(content)
 
-    for change in (("iterations = 400", "iterations = 701"), ("checkpoint_every = 20", "")):
+    for change in (("iterations = 300", "iterations = 301"), ("checkpoint_every = 20", "")):
         other = stopped.write("other.toml", stopped.text.replace(*change))
         ended = here(*stopped.command("north", study=other))
         check_error(ended, "COH-506", 7, "is of another study file", "--fresh")
@@ -180,19 +195,29 @@ def test_who_lost_what_it_kept_is_named_and_all_may_start_anew(stopped: Consorti
         assert not kept(stopped, name).exists()
 
 
-def test_nothing_is_revealed_twice_and_a_row_is_used_once(stopped: Consortium) -> None:
-    policy = stopped.folder / "policy.toml"
-    policy.write_text("[policy]\nmaximum_runs = 1\n")
+def test_nothing_is_revealed_twice_and_a_row_is_used_once(stopped: Consortium, here: Here) -> None:
     copies = {name: stopped.folder / f"copy-{name}" for name in stopped.parties if name != "uni"}
     for name, copy in copies.items():
         shutil.copytree(kept(stopped, name), copy)
-    # The same run once more: the register was not asked for the first time.
-    commands = stopped.join_all("north")
-    commands["north"] = stopped.terminal.start(*stopped.command("north", "--policy", str(policy)))
-    assert {ended.code for ended in end_all(commands).values()} == {0}
-    assert not (stopped.folder / "register.jsonl").exists()
-    lines = (stopped.folder / "out-north" / "events.jsonl").read_text().splitlines()
-    events = [json.loads(line) for line in lines]
+    # The first time north had no policy: its rows are counted when it has one, and only once.
+    north, register = with_policy(stopped), stopped.folder / "register.jsonl"
+    assert not register.exists()
+    killed_in_training(stopped, "uni", states(stopped, "north")[-1] + 2 * EVERY, north)
+    assert len(register.read_text().splitlines()) == 1
+    # What is kept says that they were counted; an older copy of it, that they were not.
+    later = shutil.move(kept(stopped, "north"), stopped.folder / "later")
+    shutil.copytree(copies["north"], kept(stopped, "north"))
+    check_error(here(*north), "COH-503", 7, "rows were in as many runs already")
+    shutil.rmtree(kept(stopped, "north"))
+    shutil.move(later, kept(stopped, "north"))
+    # As a power failure leaves the log.
+    log = stopped.folder / "out-north" / "events.jsonl"
+    log.write_bytes(log.read_bytes() + b'{"seq":')
+    assert {ended.code for ended in end_all(join_all(stopped, north)).values()} == {0}
+    assert verify_run(log.parent).finished
+    assert len(register.read_text().splitlines()) == 1
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [event["bytes"] for event in events if event["event"] == "cut"] == [7]
     last = [event["event"] for event in events].index("goes on")
     told = [event["what"] for event in events[last:] if event["event"] == "authorised"]
     assert told == ["bounds", "auc", "model"]

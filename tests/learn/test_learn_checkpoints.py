@@ -54,6 +54,19 @@ class InMemory:
         self.ended += 1
 
 
+# Parameters that the kept tensors' bounds depend on, beside those of the cases.
+MORE: dict[str, dict[str, Any]] = {
+    "by class": {"class_weight": (1.0, 3.7)},
+    "balanced": {"class_weight": "balanced"},
+    "by sample": {"sample_weights": True, "weight_bound": 10.0},
+    "by both": {"class_weight": "balanced", "sample_weights": True, "weight_bound": 10.0},
+    "not standardised": {"mean_square": None},
+    "raw values": {"value_bound": 64.0},
+    "pieces": {"sigmoid": "hong5"},
+    "large logits": {"logit_bound": 64.0},
+}
+
+
 def case(name: str) -> tuple[Any, dict[str, Any], dict[str, int]]:
     """Return a plan, all owners' rows, and the rounds between sharing and the first iteration."""
     samples = made_up(24, 40, seed=3)
@@ -69,9 +82,15 @@ def case(name: str) -> tuple[Any, dict[str, Any], dict[str, int]]:
         columns.append(random.uniform(-1, 1, (24, 2)))
     if name == "secretly pooled":
         parameters |= {"value_bound": 8.0}
+    if name == "allele counts":
+        parameters |= {"value_bound": 2.0, "allele_counts": True, "mean_square": 2.0}
+        columns[0] = random.binomial(2, random.uniform(0.2, 0.8, 40), (24, 40)).astype(float)
     if name == "linear":
         parameters |= {"kind": "linear"}
         columns[1] = samples.values[:, :3].sum(1) / 2
+    parameters |= MORE.get(name, {})
+    if parameters.get("sample_weights") and len(columns) == 2:
+        columns.append(random.uniform(0.5, 1.5, 24))
     plan = plan_dual(24, 40, 8.0, DualParameters(**parameters), assignment, adjustment)
     cut = {"p0": slice(0, 10), "p1": slice(10, 24)}
     owned = {owner: tuple(column[rows] for column in columns) for owner, rows in cut.items()}
@@ -86,6 +105,7 @@ def run(
     done: int | None = None,
     stop_at: int | None = None,
     ledger: Ledger | None = None,
+    kept: bool = True,
 ) -> Any:
     plan, owned, sizes = case(name)
     metric = "mse" if name == "linear" else "log_loss"
@@ -94,7 +114,7 @@ def run(
     def program(protocol: Any, me: str) -> Any:
         stores[me] = InMemory(protocol, before.get(me), done)
         mine = {me: owned[me]} if me in owned else {}
-        return train(protocol, plan, sizes, mine, told, checkpoints=stores[me])
+        return train(protocol, plan, sizes, mine, told, checkpoints=stores[me] if kept else None)
 
     if computing == 0:
         stores["clear"] = InMemory(clear := ClearProtocol(exact=EXACT), before.get("clear"), done)
@@ -103,7 +123,7 @@ def run(
     return run_parties(program, computing, deadline=60.0, ledger=ledger)
 
 
-CASES = ("plain", "weights", "covariates", "secretly pooled", "linear")
+CASES = ("plain", "weights", "covariates", "secretly pooled", "allele counts", "linear")
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -125,6 +145,8 @@ def test_on_shares_the_result_is_that_of_an_uninterrupted_training(name, computi
     whole = run(name, 0, {}, {})
     first: dict[str, InMemory] = {}
     uninterrupted = run(name, computing, first, {}).protocols["p0"].counters.rounds
+    # To keep costs no round.
+    assert uninterrupted == run(name, computing, {}, {}, kept=False).protocols["p0"].counters.rounds
     assert set(first[DEALER].parts.values()) == {None}
     again: dict[str, InMemory] = {}
     out = run(name, computing, again, first, done=40)
@@ -143,7 +165,7 @@ def test_on_shares_the_result_is_that_of_an_uninterrupted_training(name, computi
     assert shapes == [(24, plan.columns)] * (EVERY + 2)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*CASES, *MORE])
 def test_the_plan_bounds_what_is_kept(name):
     stores: dict[str, InMemory] = {}
     run(name, 0, stores, {})

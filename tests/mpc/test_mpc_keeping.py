@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import secrets
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +22,7 @@ from mpc_parties import (
 
 from cohortium.errors import AgreementError, ParameterError
 from cohortium.mpc import SecretTensor
+from cohortium.mpc.dealer import session
 
 VALUES = dyadic(np.random.default_rng(0), (40, 60))
 OWNERS = {"a": ("p0", VALUES), "b": ("p1", VALUES), "c": (GUEST, VALUES), "d": (DEALER, VALUES)}
@@ -54,7 +58,7 @@ def taking_up(kept):
 
 def test_what_was_kept_is_there_in_a_later_session(computing):
     kept = kept_by_all(computing)
-    assert len({part.digest for part in kept.values()}) == 1
+    assert len({part.tag for part in kept.values()}) == 1
     results = run_parties(taking_up(kept), computing, outsiders=[GUEST])["p0"]
     for result in results[:4]:
         np.testing.assert_array_equal(result, VALUES)
@@ -103,12 +107,66 @@ def test_all_but_one_partys_parts_and_the_dealers_keys_tell_nothing(computing, s
             assert_uniform(part.tobytes())
 
 
+class Drawn:
+    """Key material by party: the dealer's is the same in every run, others' where ``repeated``."""
+
+    def __init__(self, monkeypatch):
+        self.by_party, self.before, self.repeated = {}, {}, {DEALER}
+        self.draw = secrets.token_bytes
+        monkeypatch.setattr(session.secrets, "token_bytes", self)
+
+    def __call__(self, size):
+        party = threading.current_thread().name
+        number = next(self.by_party.setdefault(party, itertools.count()))
+        key = (party, number)
+        if party not in self.repeated or key not in self.before:
+            self.before[key] = self.draw(size)
+        return self.before[key]
+
+    def tag_of_a_run(self, computing, watch=None):
+        self.by_party.clear()
+
+        def on_mesh(mesh):
+            mesh.session_id = bytes(16)
+            if watch is not None:
+                watch(mesh)
+
+        out = run_parties(keep, computing, outsiders=[GUEST], on_mesh=on_mesh)
+        return out["p0"].tag
+
+
+def test_the_dealer_can_not_test_guesses_of_the_data_by_the_tag(computing, monkeypatch):
+    """It can run the program again for a guess, with the keys it had; not with the others'."""
+    drawn = Drawn(monkeypatch)
+    first = drawn.tag_of_a_run(computing)
+    assert drawn.tag_of_a_run(computing) != first
+    # Nothing else differs between two runs: with all keys of a run its tag follows.
+    drawn.repeated.update(names_of(computing))
+    assert drawn.tag_of_a_run(computing) == drawn.tag_of_a_run(computing)
+
+
+def test_no_key_of_the_computing_parties_nor_a_tag_reaches_anybody_else(
+    computing, recorder, monkeypatch
+):
+    drawn = Drawn(monkeypatch)
+    tag, names = drawn.tag_of_a_run(computing, recorder.watch), names_of(computing)
+    theirs = [key for (party, _), key in drawn.before.items() if party in names]
+    assert len(theirs) == computing * (computing - 1) // 2 + 1
+    for party in (*names, DEALER, GUEST):
+        seen = [bytes(item.data) for item in recorder.of(party)]
+        assert not any(tag in data for data in seen)
+        told = [key for key in theirs if any(key in data for data in seen)]
+        # Each later party is told the common key, and of its pairs those that the others draw.
+        place = int(party[1:]) if party.startswith("p") else 0
+        assert len(told) == (place + 1 if place else 0)
+
+
 def test_parties_that_come_from_different_sessions_reveal_nothing():
     first, second = kept_by_all(2), kept_by_all(2)
-    assert first["p0"].digest != second["p0"].digest
+    assert first["p0"].tag != second["p0"].tag
     for mixed in (
         {"p0": first["p0"], "p1": second["p1"]},
-        {"p0": first["p0"], "p1": replace(first["p1"], digest=bytes(32))},
+        {"p0": first["p0"], "p1": replace(first["p1"], tag=bytes(32))},
     ):
         with pytest.raises(AgreementError, match="run different programs"):
             run_parties(taking_up(mixed), 2, outsiders=[GUEST])

@@ -168,6 +168,29 @@ def test_the_log_of_a_run_that_stopped_goes_on_in_the_next(tmp_path: Path) -> No
     (tmp_path / AUDIT_FILE).write_bytes(b"".join(line + b"\n" for line in lines))
 
 
+def test_a_line_that_a_power_failure_left_incomplete_is_cut(run: Path) -> None:
+    path = run / AUDIT_FILE
+    whole = path.read_bytes()
+    last = whole.splitlines(keepends=True)[-1]
+    (session,) = {
+        event["session"] for event in map(json.loads, whole.splitlines()) if "session" in event
+    }
+    for size in (1, len(last) // 2, len(last) - 1):
+        path.write_bytes(whole[: -len(last)] + last[:size])
+        with pytest.raises(AuditError, match="incomplete"):
+            verify_run(run)
+        log = AuditLog(run)
+        # What had been written to its end is as it was, and the log goes on from there.
+        assert log.cut == size
+        assert path.read_bytes() == whole[: -len(last)]
+        assert log.authorised_since(session) == ["bounds", "model"]
+        log.add("cut", bytes=log.cut)
+        assert not verify_run(run).finished
+    path.write_bytes(whole)
+    assert AuditLog(run).cut == 0
+    assert path.read_bytes() == whole
+
+
 def test_the_directory_of_a_finished_run_is_not_used_again(run: Path) -> None:
     with pytest.raises(ParameterError, match="holds the record of a finished run"):
         make_output(run, fresh=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,15 +17,16 @@ import pytest
 from run_sites import TWO_SITES, parsed, study_text
 
 from cohortium.data import Cohort
-from cohortium.errors import AgreementError, CheckpointError, CohortiumError
+from cohortium.errors import AgreementError, CheckpointError, CohortiumError, IdentityFileError
 from cohortium.learn.checkpoints import Facts
 from cohortium.mpc import InputRequest, secret_inputs
 from cohortium.mpc.dealer import Roles, start
 from cohortium.mpc.dealer.threads import OpenLedger
-from cohortium.net import Identity, create_identity, memory_meshes
+from cohortium.net import Identity, Mesh, create_identity, memory_meshes
 from cohortium.run.agreeing import Agreed
 from cohortium.run.audit import AuditLog
 from cohortium.run.checkpoints import CheckpointStore
+from cohortium.run.kept_files import KeptFolder
 from cohortium.run.offers import Offer, Told, common_state
 from cohortium.run.planning import make_plan
 from cohortium.run.resuming import agree_to_go_on, rows_digest
@@ -33,7 +36,7 @@ A, B = "aa", "bb"
 
 
 def offer(run: str | None, *states: tuple[int, str]) -> Offer:
-    return Offer(run=run, states=[Told(done=done, digest=digest) for done, digest in states])
+    return Offer(run=run, states=[Told(done=done, tag=tag) for done, tag in states])
 
 
 FULL = offer(A, (0, "1"), (20, "2"), (40, "3"))
@@ -47,7 +50,8 @@ FULL = offer(A, (0, "1"), (20, "2"), (40, "3"))
         (FULL, FULL, offer(A), 40),
         (FULL, offer(A, (0, "1"), (20, "2")), offer(A), 20),
         (offer(A, (0, "1")), FULL, offer(A), 0),
-        (FULL, offer(A), offer(A), None),
+        (FULL, offer(A), offer(A), "south kept nothing of the run that north would go on"),
+        (FULL, offer(A, (20, "2")), offer(A), "south kept nothing of the run that north would"),
         (FULL, offer(None), offer(A), "south kept nothing of the run that north would go on"),
         (FULL, FULL, offer(None), "west kept nothing of the run that north, south would"),
         (offer(None), FULL, offer(None), "north, west kept nothing of the run that south"),
@@ -61,12 +65,19 @@ def test_where_a_run_goes_on(
 ) -> None:
     offers = {"north": north, "south": south, "west": west, "uni": offer(None)}
     for me in offers:
+        told = offers
+        if me not in COMPUTING:
+            # It is told no tags, and so not that states differ: those who know end the run.
+            told = {name: offer.without_tags() for name, offer in offers.items()}
+            if expected == "north and south kept different states":
+                assert common_state(told, COMPUTING, OWNERS, me) == (A, 20)
+                continue
         if not isinstance(expected, str):
             found = None if expected is None else (A, expected)
-            assert common_state(offers, COMPUTING, OWNERS, me) == found
+            assert common_state(told, COMPUTING, OWNERS, me) == found
             continue
         with pytest.raises(AgreementError, match=expected) as caught:
-            common_state(offers, COMPUTING, OWNERS, me)
+            common_state(told, COMPUTING, OWNERS, me)
         assert "--fresh" in caught.value.remedy
         assert caught.value.party == me
 
@@ -163,6 +174,34 @@ def test_all_go_on_from_the_last_state_that_all_have(parties: Parties) -> None:
     check_went_on(parties.session(), 60)
 
 
+def test_tags_go_to_computing_parties_alone(
+    parties: Parties, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parties.session(0, 20)
+    tags = [told.tag for name in COMPUTING for told in parties.store(name).offer().states]
+    assert tags[:2] == tags[2:]
+    sent: dict[str, list[bytes]] = {name: [] for name in TWO_SITES}
+    for method in ("exchange_messages", "exchange"):
+        original = getattr(Mesh, method)
+
+        def sending(
+            mesh: Mesh, label: str, outgoing: Any, *rest: Any, original: Any = original, **more: Any
+        ) -> Any:
+            for name, content in outgoing.items():
+                sent[name].append(bytes(content))
+            return original(mesh, label, outgoing, *rest, **more)
+
+        monkeypatch.setattr(Mesh, method, sending)
+    check_went_on(parties.session(40), 20)
+    for tag in tags[:2]:
+        assert tag is not None
+        for form in (tag.encode(), bytes.fromhex(tag)):
+            assert not any(form in content for content in sent["uni"])
+        assert any(tag.encode() in content for content in sent["north"])
+    # How far the run is, it is told.
+    assert any(b'"done":20' in content for content in sent["uni"])
+
+
 @contextmanager
 def full_disk() -> Iterator[None]:
     """No file of this process may be larger than a few lines of a log."""
@@ -188,6 +227,41 @@ def test_a_full_disk_ends_no_run_and_hinders_no_restart(parties: Parties) -> Non
     check_went_on(parties.session(), 40)
 
 
+def test_what_is_there_already_has_no_say_in_who_may_read(parties: Parties) -> None:
+    folder, elsewhere = parties.folder / "checkpoint", parties.folder / "elsewhere"
+    folder.mkdir()
+    folder.chmod(0o777)
+    # Left by a crash, with other rights; and a link to where others read.
+    (folder / "a.part").touch()
+    (folder / "a.part").chmod(0o666)
+    (folder / "b.part").symlink_to(elsewhere)
+    files = KeptFolder(folder, parties.identities["north"])
+    for name in "ab":
+        files.write(name, {})
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.name: path.lstat().st_mode for path in folder.iterdir()} == dict.fromkeys(
+        "ab", stat.S_IFREG | 0o600
+    )
+    assert not elsewhere.exists()
+
+
+def test_nothing_is_written_into_a_folder_elsewhere(
+    parties: Parties, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = parties.folder / "elsewhere"
+    elsewhere.mkdir()
+    files = KeptFolder(parties.folder / "checkpoint", parties.identities["north"])
+    files.path.symlink_to(elsewhere)
+    with pytest.raises(OSError, match="Not a directory"):
+        files.write("run.json", {})
+    files.path.unlink()
+    files.path.mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(PermissionError, match="somebody else's"):
+        files.write("run.json", {})
+    assert list(files.path.iterdir()) == list(elsewhere.iterdir()) == []
+
+
 def test_a_disk_that_is_full_from_the_start(parties: Parties) -> None:
     with full_disk():
         assert set(parties.session(0, 20).values()) == {(None, None)}
@@ -208,6 +282,19 @@ def test_nothing_is_left_at_a_reveal_or_where_a_bound_did_not_hold(parties: Part
     for name in COMPUTING:
         assert not (parties.folder / name / "checkpoint").exists()
         assert parties.store(name).begun is None
+
+
+def test_a_training_in_the_primal_keeps_nothing_and_says_so(parties: Parties) -> None:
+    text = study_text().replace("[model]", "[model]\nform = 'primal'")
+    plan, _ = make_plan(parsed(text).study, AGREED.sizes, 5)
+    told: list[Any] = []
+    mesh = Mesh("north", tuple(TWO_SITES), {}, session_id=bytes(16))
+    log = AuditLog(parties.folder)
+    store = parties.store("north")
+    assert agree_to_go_on(store, mesh, STUDY.study, plan, AGREED, log, told.append) is None
+    assert [event["text"] for event in told] == [
+        "The state of a training in the primal is not kept: a crash would end it."
+    ]
 
 
 def test_who_changes_in_size_is_named(parties: Parties) -> None:
@@ -254,6 +341,11 @@ COHORT = Cohort(
 SHUFFLED = COHORT.take(np.array([1, 0, 2]))
 
 
+@pytest.fixture(scope="module")
+def me(tmp_path_factory: pytest.TempPathFactory) -> Identity:
+    return create_identity("north", tmp_path_factory.mktemp("identity"))
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -267,8 +359,20 @@ SHUFFLED = COHORT.take(np.array([1, 0, 2]))
         {"groups": ("a", "b", "b")},
     ],
 )
-def test_whatever_a_site_brings_is_in_the_digest(change: dict[str, Any]) -> None:
-    digest = rows_digest(COHORT, SHUFFLED)
-    assert digest == rows_digest(replace(COHORT), SHUFFLED)
-    assert digest != rows_digest(replace(COHORT, **change), SHUFFLED)
-    assert digest != rows_digest(COHORT, COHORT)
+def test_whatever_a_site_brings_is_in_the_digest(change: dict[str, Any], me: Identity) -> None:
+    digest = rows_digest(me, COHORT, SHUFFLED)
+    assert digest == rows_digest(me, replace(COHORT), SHUFFLED)
+    assert digest != rows_digest(me, replace(COHORT, **change), SHUFFLED)
+    assert digest != rows_digest(me, COHORT, COHORT)
+
+
+def test_who_lacks_the_identitys_key_can_not_test_guesses_by_it(
+    me: Identity, tmp_path: Path
+) -> None:
+    other = create_identity("north", tmp_path / "other")
+    assert rows_digest(me, COHORT, SHUFFLED) != rows_digest(other, COHORT, SHUFFLED)
+    # Nor does its certificate, which everybody has, or a signature make the key.
+    me.key_path.rename(tmp_path / "away")
+    with pytest.raises(IdentityFileError):
+        rows_digest(me, COHORT, SHUFFLED)
+    (tmp_path / "away").rename(me.key_path)

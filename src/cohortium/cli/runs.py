@@ -110,9 +110,10 @@ def join(
     """Take part in a study as one of its parties."""
     from cohortium.net import expiry_warning, load_identity
     from cohortium.report import write_reports
-    from cohortium.run.party import PartySetup, run_party
+    from cohortium.run.party import run_party
     from cohortium.run.preparing import read_site_data
     from cohortium.run.results import METRICS_FILE
+    from cohortium.run.setup import PartySetup
     from cohortium.screen import RunScreen, show_metrics
     from cohortium.study import (
         RunRegister,

@@ -93,12 +93,17 @@ class DualPlan:
         return self.parameters.logit_bound
 
     @property
+    def row_product_bound(self) -> float:
+        """How large Σ z·z' over the features may be, of any two standardised rows."""
+        # By pooled moments Σ z² over the samples is at most n · mean square for each feature.
+        pooled = self.parameters.value_bound is not None
+        most = self.samples * (self.parameters.mean_square or 1.0) if pooled else self.clip**2
+        return most * self.features
+
+    @property
     def kernel_bound(self) -> float:
         """How large an element of the Gram matrix may be, sample weights included."""
-        # Of pooled moments an element is at most features · n (learn/pooling.py).
-        pooled = self.parameters.value_bound is not None
-        most = float(self.samples) if pooled else self.clip**2
-        largest = most * self.features * 2.0**-self.kappa_exponent + 2.0**-self.gram_bits
+        largest = self.row_product_bound * 2.0**-self.kappa_exponent + 2.0**-self.gram_bits
         weight = self.parameters.most_weight + 2.0**-self.sample_weight_bits
         return largest * weight + 2.0**-self.gram_bits
 

@@ -147,11 +147,9 @@ def _variance(
 
 def pooled_gram(rows: PooledRows, plan: DualPlan) -> SecretTensor:
     """Return κ·Z·Zᵀ of the standardised rows Z at ``plan.gram_bits``; one round."""
-    # An element is Σ z·z' over the features: by Cauchy-Schwarz at most features · n · mean square.
-    bound = float(plan.samples * plan.features) * (plan.parameters.mean_square or 1.0)
     count = len(rows.scaled)
     products = {
-        (i, j): rows.scaled[i].matmul(rows.centred[j].T, bound=bound)
+        (i, j): rows.scaled[i].matmul(rows.centred[j].T, bound=plan.row_product_bound)
         for i in range(count)
         for j in range(i, count)
     }

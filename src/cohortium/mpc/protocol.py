@@ -124,11 +124,12 @@ class InputRequest:
 class Kept:
     """One party's part of values that outlive a session.
 
-    ``digest`` stands for all that was run and seen in that session, the same at all parties.
+    ``tag`` stands for all that was run and seen in that session, the same at all parties; it tells
+    nobody what that was.
     """
 
     parts: Sequence[NDArray[Any]]
-    digest: bytes
+    tag: bytes
 
     def __repr__(self) -> str:
         return f"Kept({len(self.parts)} parts)"

@@ -16,7 +16,7 @@ from cohortium.net.identity import Identity, create_identity, load_identity, ren
 from cohortium.net.memory import memory_meshes
 from cohortium.net.mesh import Deadline, Mesh, Peer
 from cohortium.net.probing import LinkSpeed, probe
-from cohortium.net.signing import SIGNATURE_BYTES, sign, verify
+from cohortium.net.signing import SIGNATURE_BYTES, key_of_its_own, sign, verify
 
 __all__ = [
     "SIGNATURE_BYTES",
@@ -33,6 +33,7 @@ __all__ = [
     "expiry_warning",
     "fingerprint",
     "fingerprint_words",
+    "key_of_its_own",
     "load_identity",
     "memory_meshes",
     "probe",

@@ -41,12 +41,27 @@ def countersigned_message(session: str, owner: str, head: str, signer: str, time
 
 
 class AuditLog:
-    """A log in a directory; one that is there goes on where it ended."""
+    """A log in a directory; one that is there goes on where it ended.
+
+    ``cut`` is how many bytes of an incomplete last line were removed, as a power failure leaves it.
+    What it was to say had not happened: all that follows an event waits until its line is on disk.
+    """
 
     def __init__(self, directory: Path) -> None:
+        """Open the log; AuditError where what is there can not be read or mended."""
         self._path = directory / AUDIT_FILE
-        self._previous, self._count = NO_LINE, 0
-        lines = self._path.read_bytes().split(b"\n")[:-1] if self._path.exists() else []
+        self._previous, self._count, self.cut = NO_LINE, 0, 0
+        if not self._path.exists():
+            return
+        try:
+            with self._path.open("r+b") as file:
+                *lines, rest = file.read().split(b"\n")
+                self.cut = len(rest)
+                if rest:
+                    file.truncate(file.tell() - len(rest))
+                    os.fsync(file.fileno())
+        except OSError as error:
+            raise _not_written(error) from error
         if lines:
             self._previous, self._count = line_digest(lines[-1]), len(lines)
 
@@ -126,9 +141,13 @@ class AuditLog:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise AuditError(
-                f"The audit log can not be written ({error.strerror}).",
-                remedy="Free space, or name another directory with --out.",
-            ) from error
+            raise _not_written(error) from error
         self._previous = line_digest(line)
         self._count += 1
+
+
+def _not_written(error: OSError) -> AuditError:
+    return AuditError(
+        f"The audit log can not be written ({error.strerror}).",
+        remedy="Free space, or name another directory with --out.",
+    )

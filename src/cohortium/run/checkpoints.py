@@ -36,7 +36,10 @@ _Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$")]
 
 
 class Begun(BaseModel):
-    """Of ``run.json``: which run this is (its first session's id), and what it was begun with."""
+    """Of ``run.json``: which run this is (its first session's id), and what it was begun with.
+
+    ``registered``: its rows count as used already, in the site's register.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -49,13 +52,14 @@ class Begun(BaseModel):
     samples: dict[str, int]
     features: int
     folds: dict[str, list[int]] | None
+    registered: bool
 
 
 class _State(BaseModel):
     """Of a state: after how many iterations, of which run, and what it follows.
 
-    ``previous`` is the digest of the file before; ``transcript`` that of all that the computing
-    parties have run and seen until then.
+    ``previous`` is the digest of the state before, of the first one the run; ``tag`` stands for all
+    that the computing parties have run and seen until then, keyed by what no disk has.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -63,7 +67,7 @@ class _State(BaseModel):
     run: _Hex
     done: int
     previous: _Hex
-    transcript: _Hex
+    tag: _Hex
 
 
 class CheckpointStore:
@@ -124,7 +128,7 @@ class CheckpointStore:
 
     def offer(self) -> Offer:
         """Return what the other parties are told of what is kept here."""
-        states = [Told(done=kept.done, digest=kept.transcript) for kept, _ in self._states]
+        states = [Told(done=kept.done, tag=kept.tag) for kept, _ in self._states]
         return Offer(run=None if self.begun is None else self.begun.run, states=states)
 
     def begin(self, run: str, agreed: Agreed) -> None:
@@ -140,12 +144,21 @@ class CheckpointStore:
             samples=agreed.sizes,
             features=agreed.feature_count,
             folds=agreed.folds,
+            registered=False,
         )
-        if self._writes:
-            try:
-                self._previous = self._folder.write(_BEGUN, self.begun.model_dump())
-            except OSError as error:
-                self._not_written(error)
+        self._previous = run
+        self._write_begun()
+
+    @property
+    def registered(self) -> bool:
+        """Whether the rows of the run that is kept here are in the site's register."""
+        return self.begun is not None and self.begun.registered
+
+    def note_registered(self) -> None:
+        """Write down that the register has this run's rows."""
+        if self.begun is not None:
+            self.begun = self.begun.model_copy(update={"registered": True})
+            self._write_begun()
 
     def go_on(self, done: int) -> None:
         """Take note that all go on after so many iterations; what was kept after it is removed."""
@@ -168,7 +181,7 @@ class CheckpointStore:
             run=self.begun.run,
             done=done,
             previous=self._previous,
-            transcript=kept.digest.hex(),
+            tag=kept.tag.hex(),
         )
         try:
             self._previous = self._folder.write(_name(done), state.model_dump(), kept.parts)
@@ -180,8 +193,7 @@ class CheckpointStore:
         part = None
         if self._states:
             state, file = self._states[done // self.every]
-            digest = bytes.fromhex(state.transcript)
-            part = Kept(self._folder.arrays(_name(done), file), digest)
+            part = Kept(self._folder.arrays(_name(done), file), bytes.fromhex(state.tag))
         values = protocol.take_up(
             part, [each.shape for each in facts], [each.fraction_bits for each in facts]
         )
@@ -234,7 +246,7 @@ class CheckpointStore:
         ):
             if kept != now:
                 raise of_something_else(what)
-        self._previous = file.digest
+        self._previous = begun.run
         for place, name in enumerate(self._folder.names(_STATE)):
             file = self._folder.check(name)
             try:
@@ -247,6 +259,13 @@ class CheckpointStore:
             self._states.append((state, file))
             self._previous = file.digest
         self.begun = begun
+
+    def _write_begun(self) -> None:
+        if self._writes and self.begun is not None:
+            try:
+                self._folder.write(_BEGUN, self.begun.model_dump())
+            except OSError as error:
+                self._not_written(error)
 
     def _not_written(self, error: OSError) -> None:
         self._writes = False

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from cohortium.errors import CohortiumError
 from cohortium.net import load_identity
-from cohortium.run.party import PartySetup, run_party
+from cohortium.run.party import run_party
 from cohortium.run.preparing import read_site_data
+from cohortium.run.setup import PartySetup
 from cohortium.run.timeline import Event
 from cohortium.study import parse_signatures, parse_study
 

@@ -6,11 +6,13 @@ whose SHA-256 the first line holds. Whoever changes a byte without the party's k
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
 import os
 import shutil
+import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ from cohortium.net import Identity, sign, verify
 _PURPOSE = b"cohortium: what this party keeps of a run, to go on after a crash\0"
 _LONGEST_LINE = 1 << 20
 _CHUNK = 1 << 20
+_PRIVATE = 0o700
 _Length = Annotated[int, Field(ge=0, le=1 << 40)]
 
 
@@ -49,7 +52,7 @@ class KeptFile:
 
 
 class KeptFolder:
-    """A folder of such files, made when the first is written (0700)."""
+    """A folder of such files, made when the first is written: 0700, and of this user alone."""
 
     def __init__(self, path: Path, identity: Identity) -> None:
         self.path = path
@@ -70,10 +73,12 @@ class KeptFolder:
         shapes = [list(content.shape) for content in contents]
         head = {"facts": dict(facts), "shapes": shapes, "sha256": found.hexdigest()}
         line = json.dumps(head, separators=(",", ":")).encode("ascii")
-        self.path.mkdir(mode=0o700, exist_ok=True)
+        _make_private(self.path)
         part = self.path / f"{name}.part"
+        # A new file, with its final rights: one that a crash, or somebody else, left is not used.
+        part.unlink(missing_ok=True)
         try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
             with os.fdopen(os.open(part, flags, 0o600), "wb") as file:
                 file.write(line + b"\n")
                 file.write(_signature_line(sign(self._identity, _PURPOSE + line)))
@@ -164,6 +169,23 @@ def _not_removed(error: OSError) -> CheckpointError:
         f"What is kept here of the run can not be removed ({error.strerror}).",
         remedy="Make the run's directory writable, and remove its folder 'checkpoint'.",
     )
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder that its user alone can read, or make the one there so; OSError if it can not.
+
+    A link, or a folder of somebody else, is not used.
+    """
+    folder.mkdir(mode=_PRIVATE, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        found = os.fstat(descriptor)
+        if found.st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "the folder 'checkpoint' is somebody else's")
+        if stat.S_IMODE(found.st_mode) != _PRIVATE:
+            os.fchmod(descriptor, _PRIVATE)
+    finally:
+        os.close(descriptor)
 
 
 def _to_disk(folder: Path) -> None:

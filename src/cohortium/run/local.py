@@ -25,8 +25,8 @@ from typing import Any, TextIO
 from cohortium import errors
 from cohortium.errors import CohortiumError, PartyProcessError, StudyError
 from cohortium.net import create_identity
-from cohortium.run.party import make_engine
 from cohortium.run.results import METRICS_FILE, RECORD_FILE
+from cohortium.run.setup import make_engine
 from cohortium.run.timeline import Event
 from cohortium.study import Study, StudyFile, sign_study
 

@@ -16,12 +16,12 @@ _Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$")]
 
 
 class Told(BaseModel):
-    """Of a kept state: after how many iterations, and the digest of all that led to it."""
+    """Of a kept state: after how many iterations; among computing parties also its tag."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     done: Annotated[int, Field(ge=0, le=1 << 40)]
-    digest: _Hex
+    tag: _Hex | None = None
 
 
 class Offer(BaseModel):
@@ -32,12 +32,21 @@ class Offer(BaseModel):
     run: _Hex | None = None
     states: Annotated[list[Told], Field(max_length=10_001)] = []
 
+    def without_tags(self) -> Offer:
+        """Return what the dealer and owners are told."""
+        return Offer(run=self.run, states=[Told(done=state.done) for state in self.states])
 
-def exchange_offers(mesh: Mesh, mine: Offer) -> dict[str, Offer]:
-    """Return all parties' offers, this one's too; a message to each. FrameError if one is none."""
+
+def exchange_offers(mesh: Mesh, computing: Sequence[str], mine: Offer) -> dict[str, Offer]:
+    """Return all parties' offers, this one's too; a message to each. FrameError if one is none.
+
+    Tags go to computing parties only.
+    """
+    in_full = mine.model_dump_json().encode()
+    others = mine.without_tags().model_dump_json().encode()
     received = mesh.exchange_messages(
         "checkpoints",
-        dict.fromkeys(mesh.peers, mine.model_dump_json().encode()),
+        {name: in_full if name in computing else others for name in mesh.peers},
         dict.fromkeys(mesh.peers, _MESSAGE_BYTES),
     )
     offers = {mesh.name: mine}
@@ -59,15 +68,22 @@ def common_state(
     """Return which run all go on with, after how many iterations; None to start anew.
 
     That is the last state that all computing parties have. AgreementError, which names the parties,
-    where somebody has lost what others kept, or kept another run or another state.
+    where somebody has lost what others kept, or kept another run or another state. Of states who
+    does not compute can not tell which differ, and is told by those who do.
     """
-    held = [name for name in computing if offers[name].states]
+    states = {name: {each.done: each.tag for each in offers[name].states} for name in computing}
+    # Who has any state has the first, of the Gram matrix.
+    held = [name for name in computing if 0 in states[name]]
     if not held:
         return None
     first = held[0]
     run = offers[first].run
     concerned = list(dict.fromkeys([*computing, *owners]))
-    lost = [name for name in concerned if offers[name].run is None]
+    lost = [
+        name
+        for name in concerned
+        if offers[name].run is None or (name in computing and name not in held)
+    ]
     if run is None or lost:
         raise AgreementError(
             f"{', '.join(lost)} kept nothing of the run that {', '.join(held)} would go on with, "
@@ -83,11 +99,7 @@ def common_state(
             remedy=f"Name the run's directory with --out; or {_ANEW}",
             party=me,
         )
-    states = {name: {each.done: each.digest for each in offers[name].states} for name in computing}
-    common = set.intersection(*(set(kept) for kept in states.values()))
-    if not common:
-        return None
-    done = max(common)
+    done = max(set.intersection(*(set(kept) for kept in states.values())))
     different = [name for name in computing if states[name][done] != states[first][done]]
     if different:
         raise AgreementError(

@@ -5,22 +5,20 @@ The same code for every role, on one machine or on several; `local` starts it se
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cohortium.data import Cohort, scaled, with_features
-from cohortium.errors import BoundError, CohortiumError, ParameterError
+from cohortium.errors import BoundError, CohortiumError
 from cohortium.learn import KEPT_FEATURES, SELECTED_FEATURES, AdjustedCohort
 from cohortium.learn import Cohort as TrainingRows
 from cohortium.mpc import Protocol
 from cohortium.mpc.dealer import Roles, start
-from cohortium.net import Identity, Mesh, Peer, connect
-from cohortium.ring import Engine, NumpyEngine, TensorFlowEngine
+from cohortium.net import Mesh, Peer, connect
+from cohortium.ring import Engine
 from cohortium.run.adjusting import training_rows
 from cohortium.run.agreeing import Agreed, agree
 from cohortium.run.audit import AuditLog
@@ -33,6 +31,7 @@ from cohortium.run.planning import Plan, fix_shapes, make_plan, run_training
 from cohortium.run.preparing import prepare_site
 from cohortium.run.results import Results, file_digests, make_output, write_agreement, write_results
 from cohortium.run.resuming import agree_to_go_on, open_store, rows_digest
+from cohortium.run.setup import PartySetup, make_engine
 from cohortium.run.software import software
 from cohortium.run.timeline import Event, Timeline
 from cohortium.run.together import (
@@ -43,33 +42,9 @@ from cohortium.run.together import (
 )
 from cohortium.study import (
     DisclosureLedger,
-    RunRegister,
     Signature,
-    SitePolicy,
     Study,
-    StudyFile,
 )
-
-
-@dataclass(frozen=True)
-class PartySetup:
-    """What one party brings to a run: who it is, its key, its data, where results go."""
-
-    study: StudyFile
-    name: str
-    identity: Identity
-    cohort: Cohort | None
-    output: Path
-    signatures: Sequence[Signature] = ()
-    engine: str = "numpy"
-    policy: SitePolicy | None = None
-    register: RunRegister | None = None
-    # What an earlier run kept here is discarded.
-    fresh: bool = False
-    # Of a simulation: its certificates are made for the run, and its directory may be used again.
-    simulated: bool = False
-    listen_socket: socket.socket | None = None
-    listen_host: str | None = None
 
 
 def run_party(setup: PartySetup, tell: Callable[[Event], None]) -> list[Path]:
@@ -95,6 +70,8 @@ def run_party(setup: PartySetup, tell: Callable[[Event], None]) -> list[Path]:
         simulated=setup.simulated,
         **runs,
     )
+    if log.cut:
+        log.add("cut", bytes=log.cut)
 
     def told(event: Event) -> None:
         if event["event"] == "phase":
@@ -139,13 +116,13 @@ def _run(
     )
     if store is not None:
         store.check_log(log)
-        store.check_rows(rows_digest(setup.cohort, cohort))
+        store.check_rows(rows_digest(setup.identity, setup.cohort, cohort))
     if setup.cohort is not None and setup.policy is not None:
         setup.policy.check_data(study, setup.cohort)
-    # Of a run that goes on the rows were counted when it began.
-    counted = store is not None and store.begun is not None
+    # Of a run that goes on the rows were counted when it began, if there was a register then.
+    counted = store is not None and store.registered
     if not counted:
-        _check_runs(setup)
+        setup.check_runs()
     timeline.phase("connect")
     mesh = connect(
         setup.identity,
@@ -192,12 +169,14 @@ def _run(
             # Nothing else is allowed yet: its shapes follow from how many features are kept.
             ledger.fix_shapes({KEPT_FEATURES: (agreed.feature_count,)})
             _tell_reveals(ledger, log, tell)
-        going_on = store is not None and store.done is not None
-        if counted and not going_on:
-            _check_runs(setup)
+        if counted and not (store is not None and store.registered):
+            setup.check_runs()
+            counted = False
         log.checkpoint("before sharing", mesh, setup.identity, certificates)
-        if setup.cohort is not None and setup.register is not None and not going_on:
+        if setup.cohort is not None and setup.register is not None and not counted:
             setup.register.add(setup.cohort, setup.study.digest)
+            if store is not None:
+                store.note_registered()
         ledger.on_authorised = lambda entry: log.add(
             "authorised", what=entry.what, to=list(entry.to), shape=list(entry.shape or ())
         )
@@ -257,12 +236,6 @@ def _run(
     return paths
 
 
-def _check_runs(setup: PartySetup) -> None:
-    """Raise PolicyError where this site's rows were in as many runs as it allows."""
-    if setup.cohort is not None and setup.policy is not None and setup.register is not None:
-        setup.policy.check_runs(setup.cohort, setup.register)
-
-
 def _planned(
     study: Study,
     agreed: Agreed,
@@ -297,15 +270,6 @@ def _part(mesh: Mesh, computing: tuple[str, ...], deadline: float) -> None:
         dict.fromkeys((name for name in computing if name != mesh.name), 0),
         deadline=deadline if computes else None,
     )
-
-
-def make_engine(name: str) -> Engine:
-    """Return the engine of that name, "numpy" or "tensorflow"."""
-    if name == "numpy":
-        return NumpyEngine()
-    if name == "tensorflow":
-        return TensorFlowEngine()
-    raise ParameterError(f"There is no engine {name!r}.", remedy="Choose 'numpy' or 'tensorflow'.")
 
 
 def _train(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from cohortium.data import Cohort
 from cohortium.data.values import BLOCK_ELEMENTS
 from cohortium.errors import AgreementError, ParameterError
 from cohortium.learn import PrimalPlan
-from cohortium.net import Identity, Mesh
+from cohortium.net import Identity, Mesh, key_of_its_own
 from cohortium.run.agreeing import Agreed
 from cohortium.run.audit import AuditLog
 from cohortium.run.checkpoints import (
@@ -26,6 +26,8 @@ from cohortium.run.offers import common_state, exchange_offers
 from cohortium.run.planning import Plan
 from cohortium.run.timeline import Event
 from cohortium.study import Study, StudyFile
+
+_ROWS = b"rows of a run that may go on"
 
 
 def open_store(
@@ -63,14 +65,15 @@ def discard(output: Path) -> bool:
     return remove_folder(output / CHECKPOINT_FOLDER)
 
 
-def rows_digest(cohort: Cohort | None, prepared: Cohort | None) -> str | None:
-    """Return the SHA-256 of all that a site brings, and of the order of its samples by folds.
+def rows_digest(identity: Identity, cohort: Cohort | None, prepared: Cohort | None) -> str | None:
+    """Return an HMAC-SHA-256 of all that a site brings, and of the order of its samples by folds.
 
-    It stays at the site. None of a party without data.
+    It stays at the site, and who reads its disk can test no guess by it: the key is made of the
+    identity's. None of a party without data.
     """
     if cohort is None or prepared is None:
         return None
-    found = hashlib.sha256()
+    found = hmac.new(key_of_its_own(identity, _ROWS), digestmod="sha256")
 
     def add(part: bytes) -> None:
         found.update(len(part).to_bytes(8, "big") + part)
@@ -103,12 +106,13 @@ def agree_to_go_on(
     if isinstance(plan, PrimalPlan):
         text = "The state of a training in the primal is not kept: a crash would end it."
         tell({"event": "note", "text": text, "public": True})
+        store.remove()
         return None
     offer = store.offer()
     if store.begun is not None and offer.states:
         _check_sizes(store.begun, agreed, mesh.name)
     computing, owners = study.with_role("compute"), study.with_role("data")
-    found = common_state(exchange_offers(mesh, offer), computing, owners, mesh.name)
+    found = common_state(exchange_offers(mesh, computing, offer), computing, owners, mesh.name)
     if found is None:
         store.begin(mesh.session_id.hex(), agreed)
         return store

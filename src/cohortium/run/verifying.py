@@ -27,6 +27,7 @@ _LARGEST_LOG = 256 << 20
 _OTHER_KINDS = frozenset(
     {
         "started",
+        "cut",
         "connected",
         "phase",
         "to be revealed",

@@ -7,6 +7,7 @@ holds the step's number and gate, so two parties that are not at the same step n
 from __future__ import annotations
 
 import hashlib
+import hmac
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from cohortium.errors import AgreementError
 from cohortium.mpc.dealer.randomness import Stream
-from cohortium.mpc.dealer.session import Roles, mask_stream, pairwise_keys
+from cohortium.mpc.dealer.session import Roles, keys_without_dealer, mask_stream
 from cohortium.mpc.dealer.shares import split
 from cohortium.mpc.protocol import Counters, Shape
 from cohortium.net.mesh import Mesh
@@ -34,7 +35,7 @@ class Channel:
         self._engine = engine
         self._counters = counters
         self._stream = mask_stream(key)
-        pairs = pairwise_keys(mesh, roles)
+        pairs, self._tag_key = keys_without_dealer(mesh, roles)
         place = roles.computing.index(mesh.name)
         self._added = [Stream(pairs[name]) for name in roles.computing[place + 1 :]]
         self._subtracted = [Stream(pairs[name]) for name in roles.computing[:place]]
@@ -217,10 +218,14 @@ class Channel:
 
         return self._engine.call(transfer, [mine], mine.shape)
 
-    def digest(self) -> bytes:
-        """Return what stands for all operations and openings so far, the same at all parties."""
+    def transcript_tag(self) -> bytes:
+        """Return what stands for all operations and openings so far, the same at all parties.
+
+        The dealer knows all masks and so what is opened for any guess of the data: it could test
+        guesses by a plain digest. Without the key, which ends with the session, nobody can.
+        """
         both = self._program.digest() + self._transcript.digest()
-        return hashlib.sha256(both).digest()
+        return hmac.digest(self._tag_key, both, "sha256")
 
     def compare_transcripts(self) -> None:
         """Check that all computing parties ran the same operations and saw the same openings.

@@ -303,7 +303,7 @@ class ComputingParty(Protocol):
         self._channel.note("keep", *(value.shape for value in values))
         # A share itself may be a party's own data, or tell the dealer what was opened.
         fresh = [self._share(value) + self._channel.share_of_zero(value.shape) for value in values]
-        return Kept([np.asarray(share) for share in fresh], self._channel.digest())
+        return Kept([np.asarray(share) for share in fresh], self._channel.transcript_tag())
 
     def take_up(
         self, kept: Kept | None, shapes: Sequence[Shape], fraction_bits: Sequence[int]
@@ -314,7 +314,7 @@ class ComputingParty(Protocol):
                 "What was kept has not the shapes that the program asks for.",
                 remedy="This is a fault in the program at this party; report it.",
             )
-        self._channel.note("take up", kept.digest.hex(), *shapes, *fraction_bits)
+        self._channel.note("take up", kept.tag.hex(), *shapes, *fraction_bits)
         return [
             Share(shape, self._engine.asarray(part))
             for part, shape in zip(kept.parts, shapes, strict=True)

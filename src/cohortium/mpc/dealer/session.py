@@ -53,20 +53,29 @@ def hand_out_keys(mesh: Mesh, roles: Roles) -> dict[str, bytes]:
     return {name: derive_key(key, mesh.session_id, name.encode()) for name, key in drawn.items()}
 
 
-def pairwise_keys(mesh: Mesh, roles: Roles) -> dict[str, bytes]:
-    """Return a computing party's key with each other one, unknown to the dealer.
+def keys_without_dealer(mesh: Mesh, roles: Roles) -> tuple[dict[str, bytes], bytes]:
+    """Return a computing party's key with each other one, and the one that all of them have.
 
-    Of each pair the earlier draws it and sends it over their TLS link. They make sharings of zero
-    that hide a share from its receiver, who may be the dealer.
+    Of each pair the earlier draws theirs and sends it over their TLS link; the first party sends
+    the common one with it. The former make sharings of zero that hide a share from its receiver,
+    who may be the dealer, the latter the tag of a transcript; the dealer knows none of them.
     """
     place = roles.computing.index(mesh.name)
     earlier, later = roles.computing[:place], roles.computing[place + 1 :]
+    common = b"" if earlier else secrets.token_bytes(KEY_BYTES)
     drawn = {name: secrets.token_bytes(KEY_BYTES) for name in later}
-    received = mesh.exchange_messages("pair key", drawn, dict.fromkeys(earlier, KEY_BYTES))
-    return {
-        name: derive_key(key, mesh.session_id, b"pair")
+    received = mesh.exchange_messages(
+        "pair key",
+        {name: key + common for name, key in drawn.items()},
+        {name: KEY_BYTES * (1 + (name == roles.computing[0])) for name in earlier},
+    )
+    if earlier:
+        common = received[roles.computing[0]][KEY_BYTES:]
+    pairs = {
+        name: derive_key(key[:KEY_BYTES], mesh.session_id, b"pair")
         for name, key in {**drawn, **received}.items()
     }
+    return pairs, derive_key(common, mesh.session_id, b"transcript")
 
 
 def mask_stream(party_key: bytes) -> Stream:
