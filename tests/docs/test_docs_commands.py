@@ -18,7 +18,7 @@ from docs_tables import write_table
 
 from cohortium.cli import app
 from cohortium.study import load_policy
-from cohortium.study.schema import parse_study
+from cohortium.study.loading import parse_study
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -2,9 +2,10 @@
 
 from cohortium.study.describing import describe
 from cohortium.study.ledger import Disclosure, DisclosureLedger, utc_now
+from cohortium.study.loading import StudyFile, load_study, parse_study
 from cohortium.study.policy import SitePolicy, load_policy
 from cohortium.study.register import RunRegister
-from cohortium.study.schema import Party, Study, StudyFile, load_study, parse_study
+from cohortium.study.schema import Party, Study
 from cohortium.study.signatures import (
     Signature,
     check_signatures,

@@ -7,25 +7,14 @@ differ do not compute with each other.
 
 from __future__ import annotations
 
-import hashlib
-import sys
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from cohortium.data import Covariate
 from cohortium.data.counts import MOST_ALLELES
 from cohortium.data.variants import Build
 from cohortium.errors import StudyError
-from cohortium.study.checks import check_study
-from cohortium.study.wording import explain
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 Role = Literal["data", "compute", "deal", "receive"]
 PartyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
@@ -51,7 +40,6 @@ Level = Annotated[str, Field(min_length=1, max_length=200)]
 Number = Annotated[float, Field(ge=-1e12, le=1e12)]
 Range = Annotated[list[Number], Field(min_length=2, max_length=2)]
 Lambda = Annotated[float, Field(ge=0, le=1e9)]
-_LARGEST_FILE = 16 << 20
 # Of sums over sites whoever knows all others' works out one site's. Rules on small cells in health
 # statistics ask for 5 to 11 people behind a number.
 _LEAST_SAMPLES = 10
@@ -299,51 +287,3 @@ class Study(_Strict):
             f"The study has no party {name!r}.",
             remedy="Its parties are: " + ", ".join(party.name for party in self.party) + ".",
         )
-
-
-@dataclass(frozen=True)
-class StudyFile:
-    """A study and the digest of the bytes that it was read from."""
-
-    study: Study
-    text: str
-    digest: str
-
-
-def load_study(path: Path) -> StudyFile:
-    """Return the study in a file; StudyError naming the key, the value and what is allowed."""
-    try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise StudyError(f"{path} is too large for a study file.", remedy="Check the path.")
-        content = path.read_bytes()
-    except OSError as error:
-        raise StudyError(
-            f"The study file {path} can not be read ({error.strerror}).", remedy="Check the path."
-        ) from None
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        raise StudyError(
-            f"{path} is not UTF-8 text.", remedy="Save the study file as UTF-8."
-        ) from None
-    return parse_study(text, str(path))
-
-
-def parse_study(text: str, source: str = "the study") -> StudyFile:
-    """Return the study that a TOML text describes; errors as for load_study."""
-    # Some editors start a file with a byte order mark; the digest is of the bytes as they are.
-    toml = text.removeprefix("\ufeff")
-    try:
-        document = tomllib.loads(toml)
-    except tomllib.TOMLDecodeError as error:
-        raise StudyError(
-            f"{source} is not valid TOML: {error}.", remedy="Correct the line."
-        ) from None
-    try:
-        study = Study.model_validate(document)
-    except ValidationError as error:
-        raise StudyError(
-            explain(error, source, Study, toml), remedy="Correct the study file."
-        ) from None
-    check_study(study, source, toml)
-    return StudyFile(study, text, hashlib.sha256(text.encode()).hexdigest())

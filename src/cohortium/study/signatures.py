@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cohortium.errors import SignatureError
 from cohortium.net import Identity, sign, verify
 from cohortium.study.ledger import utc_now
-from cohortium.study.schema import Study, StudyFile
+from cohortium.study.loading import StudyFile
+from cohortium.study.schema import Study
 
 SUFFIX = ".signatures"
 # More than any study's parties need.

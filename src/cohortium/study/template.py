@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cohortium.errors import StudyError
-from cohortium.study.schema import parse_study
+from cohortium.study.loading import parse_study
 
 _HEAD = """\
 # A study for cohortium: the agreement between the sites. Every site needs the same bytes.

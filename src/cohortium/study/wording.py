@@ -90,3 +90,8 @@ def _known_keys(location: tuple[Any, ...], study: type[BaseModel]) -> list[str]:
     annotation: Any = study.model_fields[str(location[0])].annotation
     section = next(iter(get_args(annotation)), annotation)
     return list(section.model_fields)
+
+
+def in_words(what: str) -> str:
+    """Return the name of a reveal as it stands in a sentence."""
+    return what.replace("_", " ").replace("auc", "AUC")
