@@ -1,5 +1,6 @@
 """Secret tensors, functions on them, and the protocols that compute on them."""
 
+from cohortium.mpc.combining import concatenate, prepare, secret_inputs, weighted_sum
 from cohortium.mpc.functions import (
     PIECEWISE_SIGMOIDS,
     PiecewiseLinear,
@@ -22,14 +23,7 @@ from cohortium.mpc.functions import (
 )
 from cohortium.mpc.periodic import PeriodicSeries, even_series, odd_series
 from cohortium.mpc.protocol import Counters, InputRequest, Ledger, Protocol
-from cohortium.mpc.tensor import (
-    SecretTensor,
-    concatenate,
-    constant,
-    prepare,
-    secret_inputs,
-    weighted_sum,
-)
+from cohortium.mpc.tensor import SecretTensor, constant
 
 __all__ = [
     "PIECEWISE_SIGMOIDS",

@@ -13,12 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cohortium.errors import ParameterError
-from cohortium.mpc.tensor import (
-    PUBLIC_FRACTION_BITS,
-    SecretTensor,
-    check_fits,
-    weighted_sum,
-)
+from cohortium.mpc.combining import weighted_sum
+from cohortium.mpc.tensor import PUBLIC_FRACTION_BITS, SecretTensor, check_fits
 
 
 def compare(

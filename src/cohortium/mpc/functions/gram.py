@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from cohortium.mpc.tensor import SecretTensor, concatenate
+from cohortium.mpc.combining import concatenate
+from cohortium.mpc.tensor import SecretTensor
 
 
 def gram(

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cohortium.errors import ParameterError
+from cohortium.mpc.combining import prepare, weighted_sum
 from cohortium.mpc.functions.comparison import compare
-from cohortium.mpc.tensor import SecretTensor, check_fits, constant, prepare, weighted_sum
+from cohortium.mpc.tensor import SecretTensor, check_fits, constant
 
 # A table costs 8 bytes an entry and element of dealt values.
 MOST_PLACES = 1 << 12
