@@ -102,7 +102,7 @@ def test_a_selection_in_words() -> None:
     text = words(secret + "[validation]\nfolds = 3\n")
     assert "the 20 with the largest variance are trained on" in text
     assert "For each fold they are selected anew, without its samples, and stay secret." in text
-    assert "names of samples, class counts, which features are selected, the score" in text
+    assert "class counts (but what the metrics tell of them), which features are" in text
 
 
 def test_a_policy_counts_the_selected_features() -> None:

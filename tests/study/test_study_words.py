@@ -190,7 +190,7 @@ def test_what_the_model_is_adjusted_for() -> None:
     )
     assert "adjusted for age (from 0 to 100), sex (female, male)" in told
     assert "a missing value is replaced: age by 50" in told
-    assert "south has an effect each, relative to north" in told
+    assert "south has an effect, relative to north" in told
     assert "and the intercept; of every covariate; the effect of each site." in told
     assert "A site's effect tells about how many of its samples are positive" in told
     assert "The weight of a level that few samples have" in told

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from cohortium.study.checks import BEFORE_TRAINING
 from cohortium.study.describing_risks import risks, tells_counts
 from cohortium.study.describing_work import work
 from cohortium.study.loading import StudyFile
-from cohortium.study.schema import Reveal, Study
+from cohortium.study.schema import Metric, Reveal, Study
 from cohortium.study.wording import in_words
 
 Section = tuple[str, list[str]]
@@ -110,6 +112,8 @@ def _public(study: Study) -> list[str]:
     ]
     if study.filter is not None:
         lines.insert(1, "How many features pass the filter.")
+    if study.study.checkpoint_every is not None:
+        lines.append("Which run each was in when it stopped, and after which iterations it kept.")
     if study.features.names == "variant":
         lines.insert(1, "The genome build of each data owner's variants, where its file tells it.")
     if study.validation is not None:
@@ -139,7 +143,10 @@ def _secret(study: Study) -> list[str]:
     if study.data.weight is not None:
         kept = "Values, labels, weights and names of samples"
     classes = study.model.kind == "logistic" and not tells_counts(study)
+    measured = any(reveal.what in get_args(Metric) for reveal in study.reveal)
     counts = ", class counts" if classes else ""
+    if counts and measured:
+        counts += " (but what the metrics tell of them)"
     selected = any(reveal.what == "selected_features" for reveal in study.reveal)
     if study.selection is not None and not selected:
         counts += ", which features are selected"

@@ -82,6 +82,16 @@ def risks(study: Study) -> list[str]:
             f"{dealer} deals and receives results: it learns no more than any receiver, but it is "
             "not neutral."
         )
+    if "model" in revealed and min(study.model.l2) > 0:
+        found.append(
+            "Of a model with more features than samples a site may learn of single samples of "
+            "another, above all with a small λ: the policy of your site can ask for a larger one."
+        )
+    if "selected_features" in revealed:
+        found.append(
+            "Which features are selected depends on every sample, as a model does: with few "
+            "samples, or studies that differ in top alone, it can tell of single ones."
+        )
     if "model" in revealed and study.model.site_indicators:
         found.append(
             "A site's effect tells about how many of its samples are positive, other things being "

@@ -125,8 +125,9 @@ def _adjusted(study: Study) -> list[str]:
     if study.model.site_indicators:
         first, *others = study.with_role("data")
         lines.append(
-            f"{', '.join(others)} {'has' if len(others) == 1 else 'have'} an effect each, relative "
-            f"to {first}, which is not penalised."
+            f"{', '.join(others)} "
+            f"{'has an effect' if len(others) == 1 else 'have an effect each'}, relative to {first}, "
+            "which is not penalised."
         )
     return lines
 
@@ -154,7 +155,7 @@ def _preparation(study: Study) -> list[str]:
     return [
         "Each site replaces missing values by its own mean"
         + standardises * (settings.standardise == "site")
-        + f" and clips what exceeds {settings.clip:g}, before anything leaves it.",
+        + f" and clips what exceeds {settings.clip:g}, before its rows are shared.",
     ]
 
 
