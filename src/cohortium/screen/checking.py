@@ -125,7 +125,9 @@ def show_data_check(console: Console, found: DataCheck) -> None:
         console.print(f"{'note':<10}{note}", markup=False, highlight=False, soft_wrap=True)
     for line in found.warnings:
         console.print(Text.assemble(("warning   ", "yellow"), line), soft_wrap=True)
-    if not found.warnings:
+    for line in found.problems:
+        console.print(Text.assemble(("problem   ", "bold red"), line), soft_wrap=True)
+    if not found.warnings and not found.problems:
         console.print("Nothing odd was found.")
 
 
