@@ -33,6 +33,11 @@ class CohortiumError(Exception):
         remedy = f" {self.remedy}" if self.remedy else ""
         return f"[{self.code}{where}] {self.what}{remedy}"
 
+    @property
+    def finding(self) -> str:
+        """The error as a line of a list of several, its code last."""
+        return " ".join(filter(None, (self.what, self.remedy, f"[{self.code}]")))
+
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.what, self.remedy, self.party))
 

@@ -102,12 +102,23 @@ def test_a_check_names_who_has_not_signed_and_measures_the_links(terminal: Termi
 def test_a_check_says_which_party_does_not_answer(terminal: Terminal) -> None:
     group = Consortium(terminal)
     present = [name for name in group.parties if name != "north"]
+    broken = cells("south", genes(0)).write(terminal.folder / "broken.csv")
+    broken.write_text(broken.read_text().replace("GENE05", "GENE04"))
+    data = {"south": ["--data", str(broken)], "uni": []}
     ended = end_all(
-        {name: terminal.start(*check_command(group, name, "--wait", "2")) for name in present}
+        {
+            name: terminal.start(*check_command(group, name, "--wait", "2", *data[name]))
+            for name in present
+        }
     )
     for end in ended.values():
         assert end.code == 6, end
         assert "north could not be reached at" in end.err
+        # What a site finds by itself is told all the same.
+        assert "ok       signature: this site has signed the study" in end.out
+        assert "Links of" not in end.out
+    assert "problem  broken.csv" in ended["south"].out
+    assert "[COH-204]" in ended["south"].out
 
 
 def test_a_check_does_not_meet_a_join(terminal: Terminal) -> None:

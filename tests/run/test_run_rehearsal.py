@@ -20,7 +20,9 @@ from cohortium.net import Mesh, memory_meshes
 from cohortium.run.filtering import filter_plan, run_filter
 from cohortium.run.forecast import Forecast, Longer, Phase, of_all_parties
 from cohortium.run.planning import fix_shapes, make_plan, run_training
-from cohortium.run.rehearsal import StatedSize, exchange_sizes, rehearse
+from cohortium.run.preflight import OwnRows, Preflight, make_forecast
+from cohortium.run.rehearsal import rehearse
+from cohortium.run.stating import StatedSize, exchange_sizes, plan_rehearsal
 from cohortium.run.together import run_preparation
 from cohortium.study import DisclosureLedger, Study
 
@@ -109,6 +111,10 @@ def together(parties: Sequence[str], program: Any) -> dict[str, Any]:
     for thread in threads:
         thread.join(60)
     return outcomes
+
+
+def rehearsed(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> Forecast:
+    return rehearse(mesh, study, plan_rehearsal(study, sizes, mesh.name))
 
 
 def trained(mesh: Mesh, study: Study, sizes: Mapping[str, StatedSize]) -> tuple[int, dict]:
@@ -206,7 +212,7 @@ def test_a_forecast_is_of_the_run(
     study = parsed(text).study
     sizes = {name: StatedSize(30, features) for name in study.with_role("data")}
     forecasts: dict[str, Forecast] = together(
-        list(parties), lambda mesh: rehearse(mesh, study, sizes)
+        list(parties), lambda mesh: rehearsed(mesh, study, sizes)
     )
     runs = together(list(parties), lambda mesh: trained(mesh, study, sizes))
     computing = study.with_role("compute")
@@ -225,13 +231,48 @@ def test_a_forecast_is_of_the_run(
     assert all(forecast.seconds == first.seconds for forecast in forecasts.values())
 
 
-def test_there_is_no_forecast_of_a_study_with_too_few_samples() -> None:
-    study = parsed(study_text() + POOLED).study
-    sizes = {"north": StatedSize(30, 9), "south": StatedSize(9, 9)}
-    outcomes = together(list(TWO_SITES), lambda mesh: rehearse(mesh, study, sizes))
-    for error in outcomes.values():
-        assert isinstance(error, CohortiumError)
-        assert "Too few samples of south (9)" in error.what
+@pytest.mark.parametrize(
+    ("text", "sizes", "told"),
+    [
+        (study_text() + POOLED, ((30, 9), (9, 9)), "Too few samples of south (9)"),
+        (study_text() + SELECTED, ((30, 20), (30, 40)), "20 of 20 features can not be selected"),
+        (study_text(), ((1 << 31, 9), (1 << 31, 9)), "[COH-302]"),
+    ],
+    ids=["too few samples", "too few features", "too many samples"],
+)
+def test_a_training_that_can_not_be_planned_is_a_problem_at_every_party(
+    text: str, sizes: Sequence[tuple[int, int]], told: str
+) -> None:
+    stated = dict(zip(("north", "south"), sizes, strict=True))
+    for found in checked(text, {name: OwnRows(StatedSize(*stated[name]), {}) for name in stated}):
+        assert found.forecast is None
+        assert [told in problem for problem in found.problems] == [True], found.problems
+
+
+def test_data_that_were_refused_are_told_apart_from_none() -> None:
+    own = {"north": OwnRows(None, {}, refused=True), "south": OwnRows(StatedSize(3, 4), {})}
+    told = "the data of north were refused there"
+    for found in checked(study_text(), own):
+        # Its own screen has said why.
+        assert [told in line for line in found.problems] == [True] * (found.party != "north")
+        assert found.warnings == []
+    for found in checked(study_text(), {"south": own["south"]}):
+        assert "north did not state how much data" in found.warnings[0]
+        assert found.problems == []
+
+
+def checked(text: str, own: Mapping[str, OwnRows]) -> list[Preflight]:
+    """Return what all parties find once they have met."""
+    study = parsed(text).study
+
+    def party(mesh: Mesh) -> Preflight:
+        found = Preflight(mesh.name)
+        make_forecast(found, mesh, study, own.get(mesh.name, OwnRows(None, {})))
+        return found
+
+    outcomes = together(list(TWO_SITES), party)
+    assert outcomes.keys() == TWO_SITES.keys()
+    return list(outcomes.values())
 
 
 def test_the_form_is_that_of_the_run() -> None:
@@ -239,7 +280,7 @@ def test_the_form_is_that_of_the_run() -> None:
     study = parsed(study_text(iterations=4000)).study
     sizes = {"north": StatedSize(150, 20), "south": StatedSize(150, 20)}
     whole, form = make_plan(study, {"north": 150, "south": 150}, 20)
-    forecasts = together(list(TWO_SITES), lambda mesh: rehearse(mesh, study, sizes))
+    forecasts = together(list(TWO_SITES), lambda mesh: rehearsed(mesh, study, sizes))
     for forecast in forecasts.values():
         assert forecast.form == form
     a_step = 3 if isinstance(whole, PrimalPlan) else 2
@@ -250,7 +291,7 @@ def test_who_states_nothing_is_left_out() -> None:
     study = parsed(study_text()).study
     own = {"north": StatedSize(3, 4)}
     stated = together(list(TWO_SITES), lambda mesh: exchange_sizes(mesh, study, own.get(mesh.name)))
-    assert all(found == own for found in stated.values())
+    assert all(found == (own, []) for found in stated.values())
 
 
 @pytest.mark.parametrize("text", [b"{}", b"[]", b'{"samples": 0, "features": 1}', b"\xff"])

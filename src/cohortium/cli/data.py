@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -44,13 +45,19 @@ def data_check(
         Path | None, typer.Option(help="Write a page with plots as well; it names samples.")
     ] = None,
 ) -> None:
-    """Say what a data file holds and what is odd about it, on this computer alone."""
+    """Say what a data file holds and what is odd about it, on this computer alone.
+
+    With --study also what a run would refuse; it then ends with that error's exit code.
+    """
     from cohortium.data import check_cohort, common_names, read_argument
+    from cohortium.errors import CohortiumError
     from cohortium.run.preparing import read_site_data
+    from cohortium.run.refusals import refusals
     from cohortium.screen import show_data_check
     from cohortium.study import load_study
 
     console = new_console()
+    refused: list[CohortiumError] = []
     if study is None:
         cohort = read_argument(
             file,
@@ -65,8 +72,10 @@ def data_check(
     else:
         settings = load_study(study).study
         cohort = read_site_data(file, settings)
-        cohort, _ = common_names(cohort, settings.features.names, settings.features.aliases)
-    found = check_cohort(cohort)
+        named, _ = common_names(cohort, settings.features.names, settings.features.aliases)
+        refused = refusals(settings, cohort, len(named.features))
+        cohort = named
+    found = check_cohort(cohort, [error.finding for error in refused])
     if as_json:
         console.print(json.dumps(found.facts()), markup=False, highlight=False, soft_wrap=True)
     else:
@@ -76,3 +85,5 @@ def data_check(
 
         write_data_page(found, cohort, html)
         say(new_console(error=True), f"The page: {html}. It names samples: it is for this site.")
+    if refused:
+        sys.exit(refused[0].exit_code)

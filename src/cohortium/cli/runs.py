@@ -207,11 +207,11 @@ def check(
 
     With --data (or --samples and --features) at every data owner a rehearsal on made-up rows
     tells how many rounds, bytes and minutes the study will take. Of the data the other sites
-    learn these two numbers only.
+    learn these two numbers only, or that the file was refused.
     """
     from cohortium.net import load_identity
     from cohortium.run.preflight import preflight
-    from cohortium.run.rehearsal import StatedSize
+    from cohortium.run.stating import StatedSize
     from cohortium.screen import show_preflight
     from cohortium.study import load_signatures, load_study, signatures_path
 
@@ -236,6 +236,8 @@ def check(
         size=None if samples is None or features is None else StatedSize(samples, features),
     )
     show_preflight(console, found)
+    if found.stopped is not None:
+        raise found.stopped
     if found.problems:
         sys.exit(7)
 

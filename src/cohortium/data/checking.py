@@ -37,6 +37,7 @@ _Flags = npt.NDArray[np.bool_]
 class DataCheck:
     """Facts about a cohort, and ``warnings`` in words. Lists hold names of samples and features.
 
+    ``problems`` are what a run of the study would refuse, in words; empty without a study.
     ``labels`` and ``weights`` tell of numbers their smallest, largest, mean and variance; empty
     where there are none.
     ``level`` is what samples are compared by, "median" or "heterozygosity"; ``builds`` are those
@@ -75,6 +76,7 @@ class DataCheck:
     outside_variants: tuple[str, ...]
     unequal_variants: tuple[str, ...]
     builds: tuple[str, ...]
+    problems: tuple[str, ...]
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     measures: Measures = field(repr=False)
@@ -88,8 +90,8 @@ class DataCheck:
         }
 
 
-def check_cohort(cohort: Cohort) -> DataCheck:
-    """Return what is to be known of a cohort before a study.
+def check_cohort(cohort: Cohort, problems: Sequence[str] = ()) -> DataCheck:
+    """Return what is to be known of a cohort before a study; ``problems`` are told with it.
 
     Samples are outlying by their median (of genotypes by the share of heterozygous ones), more than
     3.5 robust deviations from the samples' median; or by one of their first two principal
@@ -137,6 +139,7 @@ def check_cohort(cohort: Cohort) -> DataCheck:
         outside_variants=(),
         unequal_variants=(),
         builds=(),
+        problems=tuple(problems),
         warnings=(),
         notes=cohort.notes,
         measures=measures,

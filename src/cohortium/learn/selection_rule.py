@@ -35,11 +35,7 @@ class SelectionRule:
 
         ``parts`` are the samples without each fold, and all samples.
         """
-        if not 1 <= self.top < features:
-            raise ParameterError(
-                f"{self.top:,} of {features:,} features can not be selected.",
-                remedy="Select fewer than there are in common, or leave [selection] out.",
-            )
+        self.check_features(features)
         if not 1 <= self.value_bound <= _LARGEST_VALUE:
             raise ParameterError(
                 f"value_bound = {self.value_bound:g} is not a number from 1 to "
@@ -68,6 +64,14 @@ class SelectionRule:
                 "Features can not be selected where values are standardised by secret pooled "
                 "moments.",
                 remedy="Standardise before.",
+            )
+
+    def check_features(self, features: int) -> None:
+        """Raise ParameterError where these are too few features to select from."""
+        if not 1 <= self.top < features:
+            raise ParameterError(
+                f"{self.top:,} of {features:,} features can not be selected.",
+                remedy="Select fewer than there are in common, or leave [selection] out.",
             )
 
     def line(self) -> str:

@@ -7,22 +7,19 @@ often as in the run. So the forecast knows these machines, these links, and this
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from cohortium.data import Cohort
 from cohortium.data.folds import fold_sizes
 from cohortium.data.values import Array, Features, Values
-from cohortium.errors import FrameError
 from cohortium.learn import KEPT_FEATURES, AdjustedCohort, ClassSums
 from cohortium.learn import Cohort as TrainingRows
 from cohortium.mpc import Protocol
@@ -30,7 +27,7 @@ from cohortium.mpc.dealer import Roles, start
 from cohortium.net import Mesh
 from cohortium.ring import NumpyEngine
 from cohortium.run.adjusting import adjustment_of, training_rows
-from cohortium.run.filtering import filter_plan, run_filter
+from cohortium.run.filtering import run_filter
 from cohortium.run.forecast import (
     EARLY,
     LATE,
@@ -42,34 +39,16 @@ from cohortium.run.forecast import (
     of_all_parties,
 )
 from cohortium.run.memory import peak_memory
-from cohortium.run.planning import fix_shapes, make_plan, run_training
-from cohortium.run.together import check_samples, run_preparation
+from cohortium.run.planning import fix_shapes, run_training
+from cohortium.run.stating import MESSAGE_BYTES, Planned, StatedSize, parsed
+from cohortium.run.together import run_preparation
 from cohortium.study import DisclosureLedger, Study
 
 _MOST_ITERATIONS = 200
-_MESSAGE_BYTES = 64 << 10
 # Made-up features that differ from each other.
 _DIFFERENT = 4096
 # A weight in model.json with its feature's name; the study, the record and the log of a run.
 _BYTES_A_WEIGHT, _OTHER_BYTES = 42, 64 << 10
-
-
-@dataclass(frozen=True)
-class StatedSize:
-    """What a data owner says that it will bring: the number of its samples and of its features."""
-
-    samples: int
-    features: int
-
-
-_Message = TypeVar("_Message", bound=BaseModel)
-
-
-class _Size(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    samples: int = Field(ge=1, le=1 << 40)
-    features: int = Field(ge=1, le=1 << 40)
 
 
 class _Taken(BaseModel):
@@ -139,43 +118,15 @@ def _between(first: _Moment, last: _Moment, parts: int) -> Phase:
     )
 
 
-def exchange_sizes(mesh: Mesh, study: Study, own: StatedSize | None) -> dict[str, StatedSize]:
-    """Return what each data owner states, those that state nothing left out; one message each."""
-    owners = study.with_role("data")
-    mine = b"" if own is None else json.dumps(own.__dict__).encode()
-    received = mesh.exchange_messages(
-        "stated size",
-        dict.fromkeys(mesh.peers, mine) if mesh.name in owners else {},
-        {name: _MESSAGE_BYTES for name in owners if name != mesh.name},
-    )
-    if mesh.name in owners:
-        received[mesh.name] = mine
-    stated = {}
-    for name in owners:
-        if received[name]:
-            size = _parsed(_Size, name, received[name], mesh)
-            stated[name] = StatedSize(size.samples, size.features)
-    return stated
-
-
 def rehearse(
-    mesh: Mesh,
-    study: Study,
-    sizes: Mapping[str, StatedSize],
-    alone: Mapping[str, float] | None = None,
+    mesh: Mesh, study: Study, planned: Planned, alone: Mapping[str, float] | None = None
 ) -> Forecast:
     """Return the forecast that all parties come to; all call it at the same point.
 
-    ``sizes`` are of all data owners, in the study's order; the features in common are taken to be
-    the fewest of any, and all to pass the study's filter. ``alone`` are the seconds by phase of
-    what this party did before. Raises FixedPointOverflowError where such a training does not fit,
-    AgreementError where an owner brings too few samples for what is to be revealed, and what a
-    run's links raise.
+    ``alone`` are the seconds by phase of what this party did before. Raises what a run's links
+    raise.
     """
-    samples = {name: size.samples for name, size in sizes.items()}
-    features = min(size.features for size in sizes.values())
-    check_samples(study, samples, mesh.name)
-    whole, form = make_plan(study, samples, features)
+    samples, features, filtering, whole, form = planned
     iterations = study.model.iterations
     few = min(iterations, _MOST_ITERATIONS)
     plan = whole.shortened(few)
@@ -191,7 +142,6 @@ def rehearse(
     sums = {name: _made_up_sums(study, samples[name], features) for name in owned}
     protocol = start(mesh, roles, ledger, engine)
     meter = _Meter(mesh, protocol, few)
-    filtering = filter_plan(study, sum(samples.values()), features)
     if filtering is not None:
         ledger.fix_shapes({KEPT_FEATURES: (features,)})
         none = {name: np.zeros((len(filtering.counted), features)) for name in owned}
@@ -294,19 +244,8 @@ def _exchange_taken(mesh: Mesh, own: _Taken) -> dict[str, _Taken]:
     received = mesh.exchange_messages(
         "rehearsed",
         dict.fromkeys(mesh.peers, own.model_dump_json().encode()),
-        dict.fromkeys(mesh.peers, _MESSAGE_BYTES),
+        dict.fromkeys(mesh.peers, MESSAGE_BYTES),
         deadline=None,
     )
-    taken = {name: _parsed(_Taken, name, text, mesh) for name, text in received.items()}
+    taken = {name: parsed(_Taken, name, text, mesh) for name, text in received.items()}
     return {name: own if name == mesh.name else taken[name] for name in mesh.parties}
-
-
-def _parsed(model: type[_Message], name: str, text: bytes, mesh: Mesh) -> _Message:
-    try:
-        return model.model_validate_json(text)
-    except ValidationError:
-        raise FrameError(
-            f"{name} sent a message for the forecast that can not be read.",
-            remedy="Check that all sites run the same version.",
-            party=mesh.name,
-        ) from None

@@ -44,6 +44,13 @@ def show_preflight(console: Console, found: Preflight) -> None:
         console.print(Text.assemble(("warning  ", "yellow"), line), soft_wrap=True)
     for line in found.problems:
         console.print(Text.assemble(("problem  ", "bold red"), line), soft_wrap=True)
+    if found.links:
+        _show_links(console, found)
+    if found.forecast is not None:
+        _show_forecast(console, found.forecast)
+
+
+def _show_links(console: Console, found: Preflight) -> None:
     table = Table(title=f"Links of {found.party}", title_justify="left")
     for head in ("", "round trip", "sending", "receiving", "clock ahead"):
         table.add_column(head, justify="right" if head else "left")
@@ -56,8 +63,6 @@ def show_preflight(console: Console, found: Preflight) -> None:
             f"{round(found.ahead[peer], 1) + 0.0:+.1f} s",
         )
     console.print(table)
-    if found.forecast is not None:
-        _show_forecast(console, found.forecast)
 
 
 def _show_forecast(console: Console, forecast: Forecast) -> None:
@@ -120,7 +125,9 @@ def show_data_check(console: Console, found: DataCheck) -> None:
         console.print(f"{'note':<10}{note}", markup=False, highlight=False, soft_wrap=True)
     for line in found.warnings:
         console.print(Text.assemble(("warning   ", "yellow"), line), soft_wrap=True)
-    if not found.warnings:
+    for line in found.problems:
+        console.print(Text.assemble(("problem   ", "bold red"), line), soft_wrap=True)
+    if not found.warnings and not found.problems:
         console.print("Nothing odd was found.")
 
 
