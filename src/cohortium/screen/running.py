@@ -33,7 +33,7 @@ _PHASES = {
     "train": "training",
     "check": "checking the stated bounds",
     "evaluate": "working out the metrics",
-    "reveal": "revealing the model",
+    "reveal": "revealing the results",
 }
 _NARROW = 90
 
