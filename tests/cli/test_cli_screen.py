@@ -169,6 +169,7 @@ def test_every_error_has_a_documented_exit_code() -> None:
         "COH-503": 7,
         "COH-504": 7,
         "COH-505": 7,
+        "COH-506": 7,
     }
     codes = []
     for value in vars(errors).values():
