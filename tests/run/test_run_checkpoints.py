@@ -17,7 +17,13 @@ import pytest
 from run_sites import TWO_SITES, parsed, study_text
 
 from cohortium.data import Cohort
-from cohortium.errors import AgreementError, CheckpointError, CohortiumError, IdentityFileError
+from cohortium.errors import (
+    AgreementError,
+    CheckpointError,
+    CohortiumError,
+    IdentityFileError,
+    ParameterError,
+)
 from cohortium.learn.checkpoints import Facts
 from cohortium.mpc import InputRequest, secret_inputs
 from cohortium.mpc.dealer import Roles, start
@@ -29,7 +35,7 @@ from cohortium.run.checkpoints import CheckpointStore
 from cohortium.run.kept_files import KeptFolder
 from cohortium.run.offers import Offer, Told, common_state
 from cohortium.run.planning import make_plan
-from cohortium.run.resuming import agree_to_go_on, rows_digest
+from cohortium.run.resuming import agree_to_go_on, discard, rows_digest
 
 COMPUTING, OWNERS = ("north", "south"), ("north", "south", "west")
 A, B = "aa", "bb"
@@ -200,6 +206,18 @@ def test_tags_go_to_computing_parties_alone(
         assert any(tag.encode() in content for content in sent["north"])
     # How far the run is, it is told.
     assert any(b'"done":20' in content for content in sent["uni"])
+
+
+def test_only_what_a_run_has_kept_is_discarded(tmp_path: Path) -> None:
+    for nowhere in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises(ParameterError, match=f"{nowhere} holds no run") as caught:
+            discard(nowhere)
+        assert "--out" in caught.value.remedy
+    AuditLog(tmp_path).add("started")
+    assert not discard(tmp_path)
+    (tmp_path / "checkpoint").mkdir()
+    assert discard(tmp_path)
+    assert not discard(tmp_path)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from cohortium.errors import AgreementError, ParameterError
 from cohortium.learn import PrimalPlan
 from cohortium.net import Identity, Mesh, key_of_its_own
 from cohortium.run.agreeing import Agreed
-from cohortium.run.audit import AuditLog
+from cohortium.run.audit import AUDIT_FILE, AuditLog
 from cohortium.run.checkpoints import (
     CHECKPOINT_FOLDER,
     Begun,
@@ -61,8 +61,18 @@ def open_store(
 
 
 def discard(output: Path) -> bool:
-    """Remove what a run that stopped has kept in its directory; return whether there was any."""
-    return remove_folder(output / CHECKPOINT_FOLDER)
+    """Remove what a run that stopped has kept in its directory; return whether there was any.
+
+    ParameterError where there is no run.
+    """
+    if remove_folder(output / CHECKPOINT_FOLDER):
+        return True
+    if not (output / AUDIT_FILE).exists():
+        raise ParameterError(
+            f"{output} holds no run.",
+            remedy="Name the directory that was given to join as --out: it holds events.jsonl.",
+        )
+    return False
 
 
 def rows_digest(identity: Identity, cohort: Cohort | None, prepared: Cohort | None) -> str | None:
