@@ -102,7 +102,8 @@ def join(
         bool,
         typer.Option(
             "--fresh",
-            help="Discard what a run that stopped kept here, and start from the beginning.",
+            help="Start from the beginning, with all other sites; what a run that stopped kept "
+            "here is then discarded.",
         ),
     ] = False,
 ) -> None:

@@ -43,13 +43,11 @@ def open_store(
 ) -> CheckpointStore | None:
     """Return the store of a run, None where the study asks for none.
 
-    ``fresh``: what an earlier run kept is discarded. ParameterError where the engine's program is
-    traced, and so can not stop to write.
+    ``fresh``: what an earlier run kept is not read, and goes once all parties start anew.
+    ParameterError where the engine's program is traced, and so can not stop to write.
     """
-    if fresh:
-        discard(output)
     if study.study.study.checkpoint_every is None:
-        if (output / CHECKPOINT_FOLDER).exists():
+        if (output / CHECKPOINT_FOLDER).exists() and not fresh:
             raise of_something_else("another study file")
         return None
     if engine != "numpy":
@@ -57,7 +55,7 @@ def open_store(
             f"The study keeps checkpoints, which a training by the engine {engine!r} can not.",
             remedy="Join with --engine numpy, at all sites.",
         )
-    return CheckpointStore(study, party, identity, output, software, tell)
+    return CheckpointStore(study, party, identity, output, software, tell, fresh=fresh)
 
 
 def discard(output: Path) -> bool:
