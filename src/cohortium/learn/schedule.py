@@ -48,7 +48,8 @@ class Schedule:
         """
         penalised = _combinations(self.momenta, self.decay, self.step)
         free = _combinations(self.momenta, np.ones_like(self.decay), self.step)
-        return islice(zip(penalised, free, strict=True), first, self.iterations)
+        both = islice(zip(penalised, free, strict=True), first, self.iterations)
+        return ((dual.copy(), intercept.copy()) for dual, intercept in both)
 
     def first(self, iterations: int) -> Schedule:
         """Return the part that combines the first so many residuals."""
@@ -87,13 +88,20 @@ def nesterov(
 def _combinations(
     momenta: NDArray[np.float64], decay: NDArray[np.float64], step: NDArray[np.float64]
 ) -> Iterator[NDArray[np.float64]]:
-    """Yield the points' coefficients, then the result's: of −step·residual, decayed each time."""
-    none = np.zeros((1, len(decay)))
-    before = current = none[:0]
-    for momentum in momenta:
-        point = current + momentum * (current - before)
+    """Yield the points' coefficients, then the result's: of −step·residual, decayed each time.
+
+    What was yielded is overwritten by the next: new arrays would take most of the time.
+    """
+    before, current, room = (np.zeros_like(momenta) for _ in range(3))
+    for t, momentum in enumerate(momenta):
+        point = np.subtract(current[:t], before[:t], out=room[:t])
+        point *= momentum
+        point += current[:t]
         yield point
-        before, current = np.vstack([current, none]), np.vstack([decay * point, -step])
+        # Rows from t on are still zero in both.
+        before, current = current, before
+        np.multiply(point, decay, out=current[:t])
+        current[t] = -step
     yield current
 
 
