@@ -134,12 +134,21 @@ def test_calibration_counts_are_shown_at_any_width(width: int, minimum: int | No
             "metrics": {},
             "calibration": {"minimum_count": minimum, **counts},
         },
+        ["north", MARKUP],
     )
     text = out.getvalue()
     for word in ("5-fold", "l2 = 10", "0–10 %", "0 + 31", "90–100 %", "17 + 0"):
         assert word in text
     assert ("from 1 to 9" in text) == (minimum is not None)
     assert "mean over the folds" not in text
+    assert f"north, {MARKUP}: 5-fold" in text
+
+
+def test_what_several_received_alike_is_shown_once() -> None:
+    auc = {"metrics": {"auc": [0.8]}, "folds": 5}
+    counted = auc | {"calibration": {"negative": [[1]]}}
+    run = LocalRun(metrics={"north": auc, "south": counted, "west": dict(auc)})
+    assert run.metrics_received() == [(auc, ["north", "west"]), (counted, ["south"])]
 
 
 def test_bytes_are_readable() -> None:

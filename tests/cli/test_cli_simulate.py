@@ -249,7 +249,7 @@ def test_three_processes_that_join_have_the_simulations_model(
             f"{name}: Gram matrix",
             f"{name}: training",
             f"{name}: checking the stated bounds",
-            f"{name}: revealing the model",
+            f"{name}: revealing the results",
         ]
         assert told[-4].startswith(f"{name}: done · iteration 12/12 · 25 rounds · ")
         assert told[-3:] == [

@@ -82,7 +82,7 @@ def test_forbidden_file(write, monkeypatch):
         ("b,3,4,n", "b,3,n", "line 3 has 3 cells where the header has 4", "write NA"),
         ("b,3,4,n", "b,3,4,n,9", "line 3 has 5 cells where the header has 4", "write NA"),
         ("b,3,4,n", "", "line 3 is empty", "Delete the empty line"),
-        ("b,3,4", "b,3,x4", "line 3, column 'g2' (number 3): 'x4' is not a number", "write NA"),
+        ("b,3,4", "b,3,x4", "line 3, column 'g2' (number 3): 'x4' is not a number", "--label"),
         ("b,3,4", "b,inf,4", "line 3, column 'g1' (number 2): 'inf' is not a finite", "write NA"),
         ("b,3,4", "b,1_0,4", "line 3, column 'g1' (number 2): '1_0' is not a number", "write NA"),
         ("b,3,4", "b,١,4", "line 3, column 'g1' (number 2): '١' is not a number", "write NA"),

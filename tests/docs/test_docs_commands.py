@@ -96,7 +96,7 @@ def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
         "What becomes readable, and to whom",
         "88 samples (north 48, south 40).",
         "60 features, the same at every site.",
-        "5-fold cross-validation, mean over the folds:",
+        "north, south: 5-fold cross-validation, mean over the folds:",
         "The report of the run: cohortium-run/north/report.html",
         "intact  22 events, chained",
         "revealed    model (61 × 3) to north, south; ",

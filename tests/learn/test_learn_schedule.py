@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -35,12 +37,12 @@ def test_combining_residuals_is_the_method_on_the_weights(seed, iterations, l2):
     kappa = 2.0 ** -np.ceil(np.log2(d)) if d > 1 else 1.0
     smoothness = np.linalg.norm(X, 2) ** 2 / (4 * n)
     schedule = nesterov(iterations, smoothness, np.array(l2), 1 / (n * kappa))
-    assert schedule.points.shape == (iterations, iterations, len(l2))
+    points = [point for point, _ in schedule.points()]
+    assert [point.shape for point in points] == [(t, len(l2)) for t in range(iterations)]
     for column, value in enumerate(l2):
         residuals = np.zeros((iterations, n))
         for t in range(iterations):
-            u = schedule.points[t, :, column] @ residuals
-            assert not schedule.points[t, t:, column].any(), "only residuals that are there"
+            u = points[t][:, column] @ residuals[:t]
             residuals[t] = 1 / (1 + np.exp(-kappa * (X @ (X.T @ u)))) - y
         w = kappa * X.T @ (schedule.final[:, column] @ residuals)
         expected = nesterov_on_weights(X, y, iterations, smoothness, value)
@@ -66,8 +68,52 @@ def test_columns_of_the_schedule_do_not_depend_on_each_other(iterations):
     together = nesterov(iterations, 3.0, l2, 0.1)
     for column in range(3):
         alone = nesterov(iterations, 3.0, l2[column : column + 1], 0.1)
-        np.testing.assert_array_equal(together.points[..., column], alone.points[..., 0])
+        for (point, _), (lone, _) in zip(together.points(), alone.points(), strict=True):
+            np.testing.assert_array_equal(point[:, column], lone[:, 0])
         np.testing.assert_array_equal(together.final[..., column], alone.final[..., 0])
+
+
+def all_at_once(momenta, decay, step):
+    """All points' coefficients (iterations × iterations × columns) and the result's."""
+    points = np.zeros((len(momenta), *momenta.shape))
+    before, current = np.zeros_like(momenta), np.zeros_like(momenta)
+    for t, momentum in enumerate(momenta):
+        points[t] = current + momentum * (current - before)
+        before, current = current, decay * points[t]
+        current[t] = -step
+    return points, current
+
+
+def test_points_made_one_after_the_other_are_those_made_at_once():
+    l2 = np.array([0.0, 0.5, 20.0])
+    factor = np.array([0.1, 0.2, 0.3])
+    schedule = nesterov(40, 3.0, l2, factor)
+    step = 1 / (3.0 + l2)
+    points, final = all_at_once(schedule.momenta, 1 - step * l2, step * factor)
+    free_points, free_final = all_at_once(schedule.momenta, np.ones(3), step * factor)
+    np.testing.assert_array_equal(schedule.final, final)
+    np.testing.assert_array_equal(schedule.intercept_final, free_final)
+    for first in (0, 1, 39, 40):
+        rest = list(schedule.points(first))
+        assert len(rest) == 40 - first
+        for t, (point, free) in enumerate(rest, first):
+            np.testing.assert_array_equal(point, points[t, :t])
+            np.testing.assert_array_equal(free, free_points[t, :t])
+    part = schedule.first(7)
+    assert part.iterations == len(list(part.points())) == 7
+    np.testing.assert_array_equal(part.final, final[:7])
+
+
+def test_memory_does_not_grow_with_the_square_of_the_iterations():
+    tracemalloc.start()
+    try:
+        schedule = nesterov(800, 3.0, np.full(5, 0.1), 0.1)
+        for _ in schedule.points():
+            pass
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 40 * 800 * 5 * 8, "all points at once would be 800 times 800 × 5 numbers"
 
 
 def test_the_intercept_s_feature_is_small():

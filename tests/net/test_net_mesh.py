@@ -356,6 +356,19 @@ def test_abort_is_passed_on_with_its_origin():
         mesh._shut()
 
 
+@pytest.mark.parametrize("kind", [PeerLostError, DeadlineError])
+def test_who_noticed_that_another_was_lost_says_where_to_look(kind):
+    lost = Abort.of(kind("bob is gone.", remedy="See what bob printed."), "alice")
+    for sender in ("alice", "dave"):
+        error = Abort.decode(lost.encode(), sender).error(sender, "carol")
+        assert error.remedy == "alice says: See what bob printed. Then start again at every party."
+    # What other errors advise is for the party's own screen.
+    own = Abort.of(AgreementError("bad", remedy="Look at /home/alice."), "alice")
+    assert "/home" not in own.encode().decode()
+    remedy = Abort.decode(own.encode(), "alice").error("alice", "carol").remedy
+    assert remedy == "Solve it at alice. Then start again at every party."
+
+
 def _relay(meshes):
     meshes["carol"]._links["alice"].part(Abort.of(AgreementError("bad"), "carol"))
     try:
@@ -453,7 +466,12 @@ def test_a_closed_mesh_can_not_be_used():
 
 
 def test_reasons_are_made_printable_and_short():
-    reason = Abort("a\x1b[2J", "COH\n", "bad \x1b]0;title\x07 \u202etxt" + '\U0001f9ec"' * 9999)
+    reason = Abort(
+        "a\x1b[2J",
+        "COH\n",
+        "bad \x1b]0;title\x07 \u202etxt" + '\U0001f9ec"' * 9999,
+        "\U0001f9ec" * 999,
+    )
     data = reason.encode()
     assert len(data) <= frames.MAX_ABORT
     text = Abort.decode(data, "bob").error("bob", "alice").what

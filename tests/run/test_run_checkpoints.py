@@ -6,7 +6,7 @@ import os
 import resource
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,13 @@ import pytest
 from run_sites import TWO_SITES, parsed, study_text
 
 from cohortium.data import Cohort
-from cohortium.errors import AgreementError, CheckpointError, CohortiumError, IdentityFileError
+from cohortium.errors import (
+    AgreementError,
+    CheckpointError,
+    CohortiumError,
+    IdentityFileError,
+    ParameterError,
+)
 from cohortium.learn.checkpoints import Facts
 from cohortium.mpc import InputRequest, secret_inputs
 from cohortium.mpc.dealer import Roles, start
@@ -29,7 +35,7 @@ from cohortium.run.checkpoints import CheckpointStore
 from cohortium.run.kept_files import KeptFolder
 from cohortium.run.offers import Offer, Told, common_state
 from cohortium.run.planning import make_plan
-from cohortium.run.resuming import agree_to_go_on, rows_digest
+from cohortium.run.resuming import agree_to_go_on, discard, rows_digest
 
 COMPUTING, OWNERS = ("north", "south"), ("north", "south", "west")
 A, B = "aa", "bb"
@@ -114,7 +120,9 @@ class Parties:
         }
         return CheckpointStore(**(settings | changes))
 
-    def session(self, *then: int, agreed: Agreed = AGREED) -> dict[str, Any]:
+    def session(
+        self, *then: int, agreed: Agreed = AGREED, fresh: Sequence[str] = ()
+    ) -> dict[str, Any]:
         """Return at each party what ``kept`` of the last state is; keep more states ``then``."""
         meshes = memory_meshes(tuple(TWO_SITES))
         found: dict[str, Any] = {}
@@ -122,7 +130,8 @@ class Parties:
         def run(name: str) -> None:
             try:
                 with meshes[name] as mesh:
-                    store, log = self.store(name), AuditLog(self.folder / f"{name}-log")
+                    store = self.store(name, fresh=name in fresh)
+                    log = AuditLog(self.folder / f"{name}-log")
                     again = agree_to_go_on(
                         store, mesh, STUDY.study, PLAN, agreed, log, lambda event: None
                     )
@@ -200,6 +209,35 @@ def test_tags_go_to_computing_parties_alone(
         assert any(tag.encode() in content for content in sent["north"])
     # How far the run is, it is told.
     assert any(b'"done":20' in content for content in sent["uni"])
+
+
+def test_nothing_is_discarded_until_all_start_anew(parties: Parties) -> None:
+    parties.session(0, 20)
+    for alone in (["north"], ["south"]):
+        found = parties.session(fresh=alone)
+        assert any(isinstance(error, AgreementError) for error in found.values())
+        for error in found.values():
+            assert f"{alone[0]} kept nothing of the run" in error.what
+        for name in COMPUTING:
+            assert parties.states(name) == ["000000.state", "000020.state", "run.json"]
+    check_went_on(parties.session(), 20)
+    # What is damaged, and so not even read, is no obstacle.
+    (parties.folder / "north" / "checkpoint" / "run.json").write_bytes(b"{}")
+    assert set(parties.session(0, fresh=list(TWO_SITES)).values()) == {(None, None)}
+    assert parties.states("north") == parties.states("south") == ["000000.state", "run.json"]
+    check_went_on(parties.session(), 0)
+
+
+def test_only_what_a_run_has_kept_is_discarded(tmp_path: Path) -> None:
+    for nowhere in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises(ParameterError, match=f"{nowhere} holds no run") as caught:
+            discard(nowhere)
+        assert "--out" in caught.value.remedy
+    AuditLog(tmp_path).add("started")
+    assert not discard(tmp_path)
+    (tmp_path / "checkpoint").mkdir()
+    assert discard(tmp_path)
+    assert not discard(tmp_path)
 
 
 @contextmanager

@@ -37,6 +37,7 @@ from cohortium.run.filtering import _told, filter_plan, filter_together, run_fil
 from cohortium.run.local import LocalRun, simulate
 from cohortium.run.planning import fix_shapes, make_plan, run_training
 from cohortium.run.preparing import prepare_site
+from cohortium.run.together import check_samples
 from cohortium.run.verifying import verify_run
 from cohortium.study import DisclosureLedger, StudyFile
 
@@ -49,6 +50,16 @@ TOLD = '\n[[reveal]]\nwhat = "kept_features"\nto = ["north", "south"]\n'
 def filtered(rules: str, further: str = "") -> StudyFile:
     """Return a study of two sites with a filter."""
     return parsed(study_text(features=f'mode = "same"\n[filter]\n{rules}') + TOLD + further)
+
+
+def test_too_few_samples_are_helped_without_the_filter_and_its_reveal_alone() -> None:
+    study = filtered("max_missing = 0.02").study
+    with pytest.raises(AgreementError, match=r"Too few samples of south \(9\)") as caught:
+        check_samples(study, {"north": 10, "south": 9}, "north")
+    assert "or take [filter] and the [[reveal]] of kept_features out of" in caught.value.remedy
+    check_samples(study, {"north": 10, "south": 10}, "north")
+    without = parsed(study_text(features='mode = "same"')).study
+    check_samples(without, {"north": 10, "south": 9}, "north")
 
 
 @dataclass

@@ -63,9 +63,8 @@ def simulate(
     with RunScreen(console, leader) as screen:
         run = simulate_study(loaded, arguments, out, screen.on_event, engine=engine)
     show_costs(console, run.records)
-    # What several parties received is the same, and shown once.
-    for metrics in {str(found["metrics"]): found for found in run.metrics.values()}.values():
-        show_metrics(console, metrics)
+    for metrics, receivers in run.metrics_received():
+        show_metrics(console, metrics, receivers)
     for name, paths in run.models.items():
         for path in paths:
             say(console, f"{name} received {path}")
@@ -103,7 +102,8 @@ def join(
         bool,
         typer.Option(
             "--fresh",
-            help="Discard what a run that stopped kept here, and start from the beginning.",
+            help="Start from the beginning, with all other sites; what a run that stopped kept "
+            "here is then discarded.",
         ),
     ] = False,
 ) -> None:

@@ -74,8 +74,8 @@ def not_a_number(where: str, cell: str) -> DataValueError:
         remedy = "Write NA where the value is missing."
     else:
         remedy = (
-            "Correct the cell, or write NA where the value is missing; "
-            "leave out columns that do not hold measurements."
+            "Correct the cell, or write NA where the value is missing; leave out columns that do "
+            "not hold measurements, or name the labels' by --label or in the study's [data]."
         )
     return DataValueError(
         f"{where}: {shown(cell)} {problem}.",

@@ -142,10 +142,11 @@ def fit_dual(
         residuals, earlier = kept_iterations(checkpoints, kernel.protocol, plan)
     for residual in residuals or [_without_held_out(-wide + loss.at_zero, plan)]:
         past.add(residual)
-    for t in range(len(past.residuals), plan.iterations):
+    done = len(past.residuals)
+    for t, coefficients in enumerate(schedule.points(done), done):
         if on_iteration is not None:
             on_iteration(t)
-        point, intercept = past.combined(schedule.points[t][:t], schedule.intercept_points[t][:t])
+        point, intercept = past.combined(*coefficients)
         logits = past.logits(point, intercept)
         if t % CHECK_EVERY == 0:
             earlier.append(logits)

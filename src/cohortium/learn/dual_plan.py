@@ -120,7 +120,7 @@ class DualPlan:
     @property
     def iterations(self) -> int:
         """How many residuals are taken."""
-        return len(self.schedule.points)
+        return self.schedule.iterations
 
     @property
     def checked(self) -> int:

@@ -11,8 +11,10 @@ build up, nothing is truncated inside the loop, and rounding does not accumulate
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,26 +22,43 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Schedule:
-    """Coefficients over iterations × residuals × columns (a column is one λ).
+    """Coefficients of residuals, for columns (a column is one λ); iterations × columns each.
 
-    ``points[t]`` combines residuals 0 … t−1 into the point where residual t is taken;
-    ``final`` combines all of them into the result. ``intercept_points`` and ``intercept_final`` do
-    so for the intercept, which is not penalised.
+    ``final`` combines all residuals into the result, ``intercept_final`` for the intercept, which
+    is not penalised. Those of the points are made one after the other, when they are needed: all of
+    them together would be iterations² × columns numbers.
     """
 
-    points: NDArray[np.float64]
+    momenta: NDArray[np.float64]
+    decay: NDArray[np.float64]
+    step: NDArray[np.float64]
     final: NDArray[np.float64]
-    intercept_points: NDArray[np.float64]
     intercept_final: NDArray[np.float64]
+
+    @property
+    def iterations(self) -> int:
+        """How many residuals are taken."""
+        return len(self.momenta)
+
+    def points(self, first: int = 0) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Yield for each t from ``first`` on what combines the t residuals so far (t × columns).
+
+        That is the point where residual t is taken; first its dual coefficients, then those of the
+        intercept.
+        """
+        penalised = _combinations(self.momenta, self.decay, self.step)
+        free = _combinations(self.momenta, np.ones_like(self.decay), self.step)
+        both = islice(zip(penalised, free, strict=True), first, self.iterations)
+        return ((dual.copy(), intercept.copy()) for dual, intercept in both)
 
     def first(self, iterations: int) -> Schedule:
         """Return the part that combines the first so many residuals."""
         part = slice(iterations)
-        return Schedule(
-            self.points[part, part],
-            self.final[part],
-            self.intercept_points[part, part],
-            self.intercept_final[part],
+        return replace(
+            self,
+            momenta=self.momenta[part],
+            final=self.final[part],
+            intercept_final=self.intercept_final[part],
         )
 
 
@@ -58,23 +77,33 @@ def nesterov(
     step = 1.0 / (smoothness + l2)
     root = np.sqrt(step * l2)
     most = (1.0 - root) / (1.0 + root)
-    momenta = [np.minimum(t / (t + 3.0), most) for t in range(iterations)]
-    points, final = _combinations(momenta, 1.0 - step * l2, step * gradient_factor)
-    free_points, free_final = _combinations(momenta, np.ones(len(l2)), step * gradient_factor)
-    return Schedule(points, final, free_points, free_final)
+    momenta = np.array([np.minimum(t / (t + 3.0), most) for t in range(iterations)])
+    decay, scaled = 1.0 - step * l2, step * gradient_factor
+    final, intercept_final = (
+        _last(_combinations(momenta, each, scaled)) for each in (decay, np.ones_like(decay))
+    )
+    return Schedule(momenta, decay, scaled, final, intercept_final)
 
 
 def _combinations(
-    momenta: Sequence[NDArray[np.float64]], decay: NDArray[np.float64], step: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the points' and the result's coefficients: of −step·residual, decayed each time."""
-    iterations = len(momenta)
-    points = np.zeros((iterations, iterations, len(decay)))
-    before = np.zeros((iterations, len(decay)))
-    current = np.zeros((iterations, len(decay)))
+    momenta: NDArray[np.float64], decay: NDArray[np.float64], step: NDArray[np.float64]
+) -> Iterator[NDArray[np.float64]]:
+    """Yield the points' coefficients, then the result's: of −step·residual, decayed each time.
+
+    What was yielded is overwritten by the next: new arrays would take most of the time.
+    """
+    before, current, room = (np.zeros_like(momenta) for _ in range(3))
     for t, momentum in enumerate(momenta):
-        point = current + momentum * (current - before)
-        points[t] = point
-        before, current = current, decay * point
+        point = np.subtract(current[:t], before[:t], out=room[:t])
+        point *= momentum
+        point += current[:t]
+        yield point
+        # Rows from t on are still zero in both.
+        before, current = current, before
+        np.multiply(point, decay, out=current[:t])
         current[t] = -step
-    return points, current
+    yield current
+
+
+def _last(combinations: Iterator[NDArray[np.float64]]) -> NDArray[np.float64]:
+    return deque(combinations, maxlen=1).pop()

@@ -81,8 +81,13 @@ class CheckpointStore:
         output: Path,
         software: Mapping[str, str],
         tell: Callable[[Event], None],
+        *,
+        fresh: bool = False,
     ) -> None:
-        """Read and check what is there; CheckpointError if it is damaged or of something else."""
+        """Read and check what is there; CheckpointError if it is damaged or of something else.
+
+        ``fresh``: it is left alone until ``begin`` removes it, as if nothing were there.
+        """
         self.every = study.study.study.checkpoint_every or 0
         self.done: int | None = None
         self.begun: Begun | None = None
@@ -95,7 +100,8 @@ class CheckpointStore:
         self._rows: str | None = None
         self._states: list[tuple[_State, KeptFile]] = []
         self._previous = ""
-        self._read()
+        if not fresh:
+            self._read()
         self.fold_seed = secrets.randbits(_SEED_BITS)
         if self.begun is not None:
             self.fold_seed = int(self.begun.fold_seed, 16)

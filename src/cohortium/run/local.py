@@ -43,6 +43,17 @@ class LocalRun:
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    def metrics_received(self) -> list[tuple[dict[str, Any], list[str]]]:
+        """Return all metrics that were received, each once with the names of its receivers."""
+        found: list[tuple[dict[str, Any], list[str]]] = []
+        for name, metrics in self.metrics.items():
+            receivers = next((names for other, names in found if other == metrics), None)
+            if receivers is None:
+                found.append((metrics, [name]))
+            else:
+                receivers.append(name)
+        return found
+
 
 @dataclass
 class _Child:

@@ -88,8 +88,8 @@ def common_state(
         raise AgreementError(
             f"{', '.join(lost)} kept nothing of the run that {', '.join(held)} would go on with, "
             f"after {offers[first].states[-1].done} iterations.",
-            remedy="If it is there, name the run's directory with --out. If it is lost or was "
-            f"discarded: {_ANEW}",
+            remedy="If it is there, name the run's directory with --out, and join without "
+            f"--fresh. If it is lost or was discarded: {_ANEW}",
             party=me,
         )
     others = [name for name in concerned if offers[name].run != run]

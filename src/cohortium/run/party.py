@@ -30,7 +30,7 @@ from cohortium.run.peers import check_identity, study_peers
 from cohortium.run.planning import Plan, fix_shapes, make_plan, run_training
 from cohortium.run.preparing import prepare_site
 from cohortium.run.results import Results, file_digests, make_output, write_agreement, write_results
-from cohortium.run.resuming import agree_to_go_on, open_store, rows_digest
+from cohortium.run.resuming import agree_to_go_on, discard, open_store, rows_digest
 from cohortium.run.setup import PartySetup, make_engine
 from cohortium.run.software import software
 from cohortium.run.timeline import Event, Timeline
@@ -160,6 +160,9 @@ def _run(
         for line in agreed.lines():
             tell({"event": "note", "text": line, "public": True})
         log.add("agreed", samples=agreed.sizes, features=agreed.feature_count)
+        if store is None and setup.fresh:
+            # All parties are in a run that keeps nothing.
+            discard(setup.output)
         filtering = filter_plan(study, sum(agreed.sizes.values()), agreed.feature_count)
         if filtering is None:
             plan, form = _planned(study, agreed, ledger, log, tell)

@@ -14,7 +14,7 @@ from cohortium.errors import AgreementError, ParameterError
 from cohortium.learn import PrimalPlan
 from cohortium.net import Identity, Mesh, key_of_its_own
 from cohortium.run.agreeing import Agreed
-from cohortium.run.audit import AuditLog
+from cohortium.run.audit import AUDIT_FILE, AuditLog
 from cohortium.run.checkpoints import (
     CHECKPOINT_FOLDER,
     Begun,
@@ -43,13 +43,11 @@ def open_store(
 ) -> CheckpointStore | None:
     """Return the store of a run, None where the study asks for none.
 
-    ``fresh``: what an earlier run kept is discarded. ParameterError where the engine's program is
-    traced, and so can not stop to write.
+    ``fresh``: what an earlier run kept is not read, and goes once all parties start anew.
+    ParameterError where the engine's program is traced, and so can not stop to write.
     """
-    if fresh:
-        discard(output)
     if study.study.study.checkpoint_every is None:
-        if (output / CHECKPOINT_FOLDER).exists():
+        if (output / CHECKPOINT_FOLDER).exists() and not fresh:
             raise of_something_else("another study file")
         return None
     if engine != "numpy":
@@ -57,12 +55,22 @@ def open_store(
             f"The study keeps checkpoints, which a training by the engine {engine!r} can not.",
             remedy="Join with --engine numpy, at all sites.",
         )
-    return CheckpointStore(study, party, identity, output, software, tell)
+    return CheckpointStore(study, party, identity, output, software, tell, fresh=fresh)
 
 
 def discard(output: Path) -> bool:
-    """Remove what a run that stopped has kept in its directory; return whether there was any."""
-    return remove_folder(output / CHECKPOINT_FOLDER)
+    """Remove what a run that stopped has kept in its directory; return whether there was any.
+
+    ParameterError where there is no run.
+    """
+    if remove_folder(output / CHECKPOINT_FOLDER):
+        return True
+    if not (output / AUDIT_FILE).exists():
+        raise ParameterError(
+            f"{output} holds no run.",
+            remedy="Name the directory that was given to join as --out: it holds events.jsonl.",
+        )
+    return False
 
 
 def rows_digest(identity: Identity, cohort: Cohort | None, prepared: Cohort | None) -> str | None:

@@ -23,6 +23,7 @@ from cohortium.data.values import Matrix
 from cohortium.errors import AgreementError
 from cohortium.learn import (
     FEATURE_STATISTICS,
+    KEPT_FEATURES,
     AlleleCounts,
     ClassSums,
     Moments,
@@ -41,12 +42,21 @@ def check_samples(study: Study, sizes: Mapping[str, int], party: str) -> None:
     """Raise AgreementError where an owner brings too few samples for what is to be revealed."""
     few = [f"{name} ({count})" for name, count in sizes.items() if count < study.least_samples]
     if few:
+        told = [
+            what
+            for what in (FEATURE_STATISTICS, KEPT_FEATURES)
+            if any(entry.what == what for entry in study.reveal)
+        ]
+        out = f"the [[reveal]] of {' and '.join(told)}"
+        if study.filter is not None:
+            # There is none without its reveal.
+            out = f"[filter] and {out}"
         raise AgreementError(
             f"Too few samples of {', '.join(few)}: where feature_statistics or kept_features are "
             f"revealed each data owner must bring {study.least_samples} or more, as sums over a "
             "few samples tell of each.",
-            remedy="Leave the site out, let it join its samples with another's, or take the "
-            "[[reveal]] out of the study.",
+            remedy="Leave the site out, let it join its samples with another's, or take "
+            f"{out} out of the study.",
             party=party,
         )
 

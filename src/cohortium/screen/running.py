@@ -33,7 +33,7 @@ _PHASES = {
     "train": "training",
     "check": "checking the stated bounds",
     "evaluate": "working out the metrics",
-    "reveal": "revealing the model",
+    "reveal": "revealing the results",
 }
 _NARROW = 90
 
@@ -141,18 +141,26 @@ def show_costs(console: Console, records: Mapping[str, Mapping[str, Any]]) -> No
     console.print(table)
 
 
-def show_metrics(console: Console, metrics: Mapping[str, Any]) -> None:
-    """Print what a party learned of a cross-validation, a line for each λ."""
+def show_metrics(
+    console: Console, metrics: Mapping[str, Any], receivers: Sequence[str] = ()
+) -> None:
+    """Print what a party learned of a cross-validation, a line for each λ.
+
+    ``receivers`` are named in the captions, where not only this party's metrics are shown.
+    """
     found = metrics["metrics"]
+    caption = f"{metrics['folds']}-fold cross-validation"
+    if receivers:
+        caption = f"{', '.join(receivers)}: {caption}"
     if found:
-        _show_means(console, metrics)
+        _show_means(console, metrics, caption)
     if "calibration" in metrics:
-        _show_calibration(console, metrics)
+        _show_calibration(console, metrics, caption)
 
 
-def _show_means(console: Console, metrics: Mapping[str, Any]) -> None:
+def _show_means(console: Console, metrics: Mapping[str, Any], caption: str) -> None:
     found = metrics["metrics"]
-    console.print(f"{metrics['folds']}-fold cross-validation, mean over the folds:")
+    console.print(Text(f"{caption}, mean over the folds:"), soft_wrap=True)
     table = Table()
     table.add_column("l2", justify="right")
     for name in found:
@@ -163,17 +171,14 @@ def _show_means(console: Console, metrics: Mapping[str, Any]) -> None:
     console.print(table)
 
 
-def _show_calibration(console: Console, metrics: Mapping[str, Any]) -> None:
+def _show_calibration(console: Console, metrics: Mapping[str, Any], caption: str) -> None:
     """Print how many samples of either class were predicted how likely, by tenths."""
     found = metrics["calibration"]
     least = found["minimum_count"]
     small = "1" if least == 2 else f"from 1 to {(least or 0) - 1}"
     suppressed = "" if least is None else f" (0, 0 where one of them is {small})"
-    console.print(
-        f"{metrics['folds']}-fold cross-validation, held-out samples by predicted probability, "
-        f"negative + positive{suppressed}:",
-        soft_wrap=True,
-    )
+    text = f"{caption}, held-out samples by predicted probability, negative + positive{suppressed}:"
+    console.print(Text(text), soft_wrap=True)
     table = Table()
     table.add_column("predicted", justify="right")
     for l2 in metrics["l2"]:
