@@ -125,6 +125,15 @@ def test_the_twin_is_near_and_a_cut_shape_is_said(run: FinishedRun) -> None:
     assert found.secure_auc == pytest.approx(found.clear_auc, abs=0.01)
     assert found.clear_auc > 0.5
     assert not compare_with_twin(run.study.study, 500, 30).whole
+    model = run.study.study.model
+    three = model.model_copy(update={"l2": [1.0, 2.0, 10.0]})
+    few = model.model_copy(update={"iterations": 3})
+    for other in (three, few.model_copy(update={"l2": [3.0, 1.0, 2.0]})):
+        study = run.study.study.model_copy(update={"model": other})
+        assert not compare_with_twin(study, 48, 30).whole
+    # Several λ in another order are the same.
+    turned = run.study.study.model_copy(update={"model": few.model_copy(update={"l2": [9.0, 1.0]})})
+    assert compare_with_twin(turned, 48, 30).whole
 
 
 def card_of(run: FinishedRun, twin: TwinResult) -> str:
@@ -255,3 +264,39 @@ def test_the_twin_of_an_adjusted_study_leaves_covariates_out() -> None:
     found = compare_with_twin(study, 60, 30)
     assert not found.refusal
     assert found.difference < 0.005
+    assert found.left_out == ("covariates", "site effects")
+
+
+def test_what_the_twin_leaves_out_is_said(run: FinishedRun) -> None:
+    rules = (
+        '[preparation]\nvalue_bound = 32.0\n[filter]\nmax_missing = 0.1\n'
+        '[selection]\nby = "variance"\ntop = 8\n[validation]\nfolds = 3\n'
+    )
+    told = "".join(
+        f'[[reveal]]\nwhat = "{what}"\nto = ["north", "south"]\n'
+        for what in ("kept_features", "selected_features", "auc")
+    )
+    found = compare_with_twin(parsed(study_text(iterations=5) + rules + told).study, 48, 30)
+    assert (found.features, found.whole) == (8, False)
+    assert found.left_out == ("the filter", "the selection of features", "cross-validation")
+    page = render_page(run, found)
+    assert "Left out of both: the filter, the selection of features, cross-validation." in page
+    assert "8 features, 5 iterations, λ = 1: cut down from the run's shape" in page
+    assert "Left out" not in render_page(run, TwinResult(1, 1, 1, (1.0,), True))
+
+
+@pytest.mark.parametrize(
+    ("standardise", "unit"),
+    [
+        ("site", "standard deviation"),
+        ("pooled", "standard deviation"),
+        ("allele-frequency", "√(2p(1 − p)) alleles"),
+        ("none", "unit, as measured"),
+    ],
+)
+def test_what_a_weight_is_for_one_of(run: FinishedRun, standardise: str, unit: str) -> None:
+    prepared = with_model(run, preparation={"standardise": standardise})
+    page = render_page(prepared, TwinResult(1, 1, 1, (1.0,), True))
+    assert f"The 20 largest weights, per {unit}." in page
+    assert f"weight (per {unit})" in page
+    assert "among correlated features" in page
