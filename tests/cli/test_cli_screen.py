@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,16 @@ from cohortium import errors
 from cohortium.errors import AgreementError, PeerAbortedError
 from cohortium.run.demo import DemoResult, DemoRow
 from cohortium.run.local import LocalRun
-from cohortium.screen import RunScreen, megabytes, show_costs, show_demo, show_error, show_metrics
+from cohortium.run.verifying import Verdict
+from cohortium.screen import (
+    RunScreen,
+    megabytes,
+    show_costs,
+    show_demo,
+    show_error,
+    show_metrics,
+    show_verdict,
+)
 
 MARKUP = "gene [bold]TP53[/bold] [/] [link=x] [[party]] AB:CD:AB :smile: back\\"
 
@@ -168,3 +178,12 @@ def test_every_error_has_a_documented_exit_code() -> None:
             group = value.code[4]
             assert value.exit_code == own.get(value.code, expected.get(group, 6)), value
     assert len(set(codes)) == len(codes)
+
+
+def test_where_a_run_went_on_is_in_its_verdict() -> None:
+    screen, out = console(100)
+    verdict = Verdict("north", "a study", "00", finished=True, went_on=[200, 600])
+    show_verdict(screen, verdict)
+    assert "went on     after iterations 200, 600, where it had stopped\n" in out.getvalue()
+    show_verdict(screen, replace(verdict, went_on=[]))
+    assert out.getvalue().count("went on") == 1

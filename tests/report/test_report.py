@@ -203,6 +203,10 @@ def test_the_card_says_whether_a_single_sample_can_be_predicted(
     assert ("not a single sample" in card) == (standardise == "site")
 
 
+def test_a_run_that_never_stopped_says_nothing_of_it(finished: Finished) -> None:
+    assert "went on after" not in finished.pages["north"]
+
+
 def test_tensorboard_has_what_was_revealed_and_the_phases(
     finished: Finished, tmp_path: Path
 ) -> None:
