@@ -273,7 +273,7 @@ def test_the_twin_of_an_adjusted_study_leaves_covariates_out() -> None:
 
 def test_what_the_twin_leaves_out_is_said(run: FinishedRun) -> None:
     rules = (
-        '[preparation]\nvalue_bound = 32.0\n[filter]\nmax_missing = 0.1\n'
+        "[preparation]\nvalue_bound = 32.0\n[filter]\nmax_missing = 0.1\n"
         '[selection]\nby = "variance"\ntop = 8\n[validation]\nfolds = 3\n'
     )
     told = "".join(

@@ -29,7 +29,7 @@ class Disclosure:
     """One thing that may be revealed and, once it was, when and what.
 
     ``shape`` is None until sizes are agreed. Counts below ``minimum_count``, if it is stated, are
-    suppressed before they are revealed. ``sha256`` is of the revealed numbers, as 64-bit
+    suppressed before they are revealed. ``remark`` is what the shape does not tell. ``sha256`` is of the revealed numbers, as 64-bit
     floats, little-endian, row by row; None at a party that does not receive them.
     """
 
@@ -39,6 +39,7 @@ class Disclosure:
     shape: tuple[int, ...] | None = None
     time: str | None = None
     sha256: str | None = None
+    remark: str = ""
 
     def facts(self) -> dict[str, Any]:
         """Return the entry for a record; ``bytes`` is what a computing party sends a receiver."""
@@ -61,6 +62,8 @@ class Disclosure:
             text += f", {_words(self.shape)}"
         if self.minimum_count is not None:
             text += f"; counts under {self.minimum_count} are suppressed"
+        if self.remark:
+            text += f"; {self.remark}"
         return f"{text}."
 
 
@@ -87,7 +90,11 @@ class DisclosureLedger(Ledger):
         """
         allowed: dict[str, Sequence[str]] = {"bounds": study.with_role("compute")}
         allowed.update({reveal.what: reveal.to for reveal in study.reveal})
-        return DisclosureLedger(allowed, study.minimum_counts)
+        ledger = DisclosureLedger(allowed, study.minimum_counts)
+        if study.selection is not None and "model" in allowed:
+            top = study.selection.top
+            ledger._entries["model"].remark = f"0 for all features but the {top:,} selected"
+        return ledger
 
     @property
     def allowed(self) -> Mapping[str, Sequence[str]]:
