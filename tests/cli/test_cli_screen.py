@@ -70,7 +70,7 @@ EVENTS: list[tuple[str, dict[str, Any]]] = [
     ("south", {"event": "phase", "name": "iterations"}),
     ("north", {"event": "phase", "name": f"iterations {MARKUP}"}),
     ("north", {"event": "iteration", "done": 5, "total": 10, "rounds": 11, "bytes": 2_500_000}),
-    ("north", {"event": "done", "models": []}),
+    ("north", {"event": "done", "models": [], "rounds": 17, "bytes": 2_610_000}),
 ]
 
 
@@ -101,7 +101,7 @@ def test_without_a_terminal_each_phase_is_a_line_as_it_begins() -> None:
         "north: preparing the data",
         "north: connecting to all parties",
         f"north: iterations {MARKUP}",
-        "north: done · iteration 5/10 · 11 rounds · 2.5 MB sent",
+        "north: done · iteration 5/10 · 17 rounds · 2.6 MB sent",
     ]
 
 
@@ -170,6 +170,7 @@ def test_every_error_has_a_documented_exit_code() -> None:
         "COH-503": 7,
         "COH-504": 7,
         "COH-505": 7,
+        "COH-506": 7,
     }
     codes = []
     for value in vars(errors).values():

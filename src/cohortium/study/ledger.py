@@ -29,8 +29,9 @@ class Disclosure:
     """One thing that may be revealed and, once it was, when and what.
 
     ``shape`` is None until sizes are agreed. Counts below ``minimum_count``, if it is stated, are
-    suppressed before they are revealed. ``remark`` is what the shape does not tell. ``sha256`` is of the revealed numbers, as 64-bit
-    floats, little-endian, row by row; None at a party that does not receive them.
+    suppressed before they are revealed. ``sha256`` is of the revealed numbers, as 64-bit
+    floats, little-endian, row by row; None at a party that does not receive them. ``remark`` is
+    what the shape does not tell.
     """
 
     what: str
