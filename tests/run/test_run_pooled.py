@@ -108,7 +108,8 @@ def test_weights_are_those_of_scikit_learn_on_the_pooled_table(run: Run) -> None
     assert np.abs(run.model.weights - expected).max() < 0.01 * np.abs(expected).max()
     assert run.model.weights[29] == 0.0
     statistics = run.model.preparation
-    np.testing.assert_allclose(statistics["mean"], filled.mean(0), atol=1e-6)
+    # Means are told to 2^-19 of the bound of 32.
+    np.testing.assert_allclose(statistics["mean"], filled.mean(0), rtol=0, atol=1e-4)
     np.testing.assert_allclose(statistics["variance"], filled.var(0), rtol=1e-5, atol=1e-9)
 
 
@@ -157,7 +158,7 @@ def test_tensors_reveal_the_same_statistics(run: Run, tmp_path: Path) -> None:
     for name in ("mean", "variance"):
         # Roundings are random, a unit apart.
         np.testing.assert_allclose(
-            model.preparation[name], run.model.preparation[name], rtol=1e-6, atol=1e-6
+            model.preparation[name], run.model.preparation[name], rtol=1e-6, atol=32 * 2.0**-18
         )
     assert model.weights[29] == 0.0
     assert np.abs(model.weights).max() > 0

@@ -204,6 +204,7 @@ def _run(
         for name, values in received.items():
             ledger.note_received(name, values)
         timeline.finish()
+        link_bytes = {"sent": mesh.sent_to, "received": mesh.received_from}
         early = not received and setup.name not in roles.computing
         if early:
             # Who holds no share is here long before the others: the run is not finished yet.
@@ -223,6 +224,7 @@ def _run(
                 form=form,
                 ledger=ledger,
                 timeline=timeline,
+                link_bytes=link_bytes,
                 received=received,
             ),
         )

@@ -8,9 +8,11 @@ often as in the run. So the forecast knows these machines, these links, and this
 from __future__ import annotations
 
 import json
+import statistics
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -116,7 +118,9 @@ class _Meter:
     def _half(self, first: _Moment, last: _Moment, iterations: int) -> Phase:
         """Return an iteration of one half: the median of its seconds, as one may be held up."""
         phase = _between(first, last, iterations)
-        seconds = float(np.median(np.diff(self._ends))) if len(self._ends) > 1 else phase.seconds
+        # Not NumPy's median: it loads a module at its first call, on the clock.
+        each = [end - start for start, end in pairwise(self._ends)]
+        seconds = statistics.median(each) if each else phase.seconds
         self._ends = [last[0]]
         return phase.model_copy(update={"seconds": seconds})
 

@@ -56,7 +56,10 @@ _NO_METRICS = (
 
 @dataclass(frozen=True)
 class Results:
-    """What one party knows at the end of its run; ``received`` is what was revealed to it."""
+    """What one party knows at the end of its run; ``received`` is what was revealed to it.
+
+    ``link_bytes`` are those "sent" to and "received" from each other party before the goodbye.
+    """
 
     study: StudyFile
     party: str
@@ -67,6 +70,7 @@ class Results:
     form: str
     ledger: DisclosureLedger
     timeline: Timeline
+    link_bytes: Mapping[str, Mapping[str, int]]
     received: Mapping[str, NDArray[np.float64]]
 
 
@@ -271,6 +275,6 @@ def _record(results: Results) -> dict[str, Any]:
             for name, gate in counters.gates.items()
         },
         "dealt_bytes": counters.dealt_bytes,
-        "link_bytes": {"sent": results.mesh.sent_to, "received": results.mesh.received_from},
+        "link_bytes": results.link_bytes,
         "revealed": [entry.facts() for entry in results.ledger.entries],
     }
