@@ -28,6 +28,7 @@ from run_sites import (
 import cohortium
 from cohortium.learn import Model
 from cohortium.net import create_identity, load_identity
+from cohortium.screen import megabytes
 
 
 @dataclass
@@ -252,8 +253,9 @@ def test_three_processes_that_join_have_the_simulations_model(
             f"{name}: revealing the model",
         ]
         record = json.loads((tmp_path / f"out-{name}" / "record.json").read_text())
+        sent = megabytes(sum(record["link_bytes"]["sent"].values()))
         rounds = f"{record['rounds']} rounds"
-        assert told[-4].startswith(f"{name}: done · iteration 12/12 · {rounds} · ")
+        assert told[-4] == f"{name}: done · iteration 12/12 · {rounds} · {sent} sent"
         assert told[-3:] == [
             f"Received out-{name}/model.json",
             f"The record of this run is out-{name}/record.json",

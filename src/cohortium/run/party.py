@@ -209,8 +209,6 @@ def _run(
         if early:
             # Who holds no share is here long before the others: the run is not finished yet.
             _part(mesh, roles.computing, study.study.deadline)
-        # As the record has them: the last iteration's event lacks what came after.
-        rounds, sent = protocol.counters.rounds, sum(mesh.sent_to.values())
         # Before the goodbye: who is lost from here on takes nobody's results along.
         paths = write_results(
             setup.output,
@@ -236,6 +234,8 @@ def _run(
             store.remove()
         log.checkpoint("finished", mesh, setup.identity, certificates)
         mesh.close(deadline=study.study.deadline)
+    # Of the whole run, as in the record: the last iteration's event lacks what came after it.
+    rounds, sent = protocol.counters.rounds, sum(link_bytes["sent"].values())
     tell({"event": "done", "models": list(map(str, paths)), "rounds": rounds, "bytes": sent})
     return paths
 
