@@ -80,13 +80,14 @@ def killed_in_training(
 
 def test_a_run_goes_on_whoever_was_killed(terminal: Terminal) -> None:
     group = sites(terminal)
-    before = None
+    before, stops = None, []
     for least, victim in enumerate(("south", "uni", "west"), 1):
         ended = killed_in_training(group, victim, least * 3 * EVERY)
         if before is not None:
             said = f"Goes on after iteration {before}, where an earlier run stopped."
             assert all(said in it.out for name, it in ended.items() if name != victim)
         before = max(set(states(group, "north")) & set(states(group, "south")))
+        stops.append(before)
         assert f"{max(states(group, 'north'))} iterations are kept here" in ended["north"].out
         assert states(group, "west") == states(group, "uni") == []
         for name in PARTIES:
@@ -106,7 +107,13 @@ def test_a_run_goes_on_whoever_was_killed(terminal: Terminal) -> None:
     assert "auc" in json.dumps(auc)
     for name in PARTIES:
         assert not kept(group, name).exists()
-        assert verify_run(group.folder / f"out-{name}").finished
+        verdict = verify_run(group.folder / f"out-{name}")
+        assert verdict.finished
+        assert verdict.went_on == stops
+        page = (group.folder / f"out-{name}" / "report.html").read_text(encoding="utf-8")
+        went_on = f"went on after iterations {', '.join(map(str, stops))}."
+        assert went_on in page
+        assert "Rounds, bytes and seconds are the last session's" in page
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,16 @@ from cohortium import errors
 from cohortium.errors import AgreementError, PeerAbortedError
 from cohortium.run.demo import DemoResult, DemoRow
 from cohortium.run.local import LocalRun
-from cohortium.screen import RunScreen, megabytes, show_costs, show_demo, show_error, show_metrics
+from cohortium.run.verifying import Verdict
+from cohortium.screen import (
+    RunScreen,
+    megabytes,
+    show_costs,
+    show_demo,
+    show_error,
+    show_metrics,
+    show_verdict,
+)
 
 MARKUP = "gene [bold]TP53[/bold] [/] [link=x] [[party]] AB:CD:AB :smile: back\\"
 
@@ -60,7 +70,7 @@ EVENTS: list[tuple[str, dict[str, Any]]] = [
     ("south", {"event": "phase", "name": "iterations"}),
     ("north", {"event": "phase", "name": f"iterations {MARKUP}"}),
     ("north", {"event": "iteration", "done": 5, "total": 10, "rounds": 11, "bytes": 2_500_000}),
-    ("north", {"event": "done", "models": []}),
+    ("north", {"event": "done", "models": [], "rounds": 17, "bytes": 2_610_000}),
 ]
 
 
@@ -91,7 +101,7 @@ def test_without_a_terminal_each_phase_is_a_line_as_it_begins() -> None:
         "north: preparing the data",
         "north: connecting to all parties",
         f"north: iterations {MARKUP}",
-        "north: done · iteration 5/10 · 11 rounds · 2.5 MB sent",
+        "north: done · iteration 5/10 · 17 rounds · 2.6 MB sent",
     ]
 
 
@@ -178,3 +188,12 @@ def test_every_error_has_a_documented_exit_code() -> None:
             group = value.code[4]
             assert value.exit_code == own.get(value.code, expected.get(group, 6)), value
     assert len(set(codes)) == len(codes)
+
+
+def test_where_a_run_went_on_is_in_its_verdict() -> None:
+    screen, out = console(100)
+    verdict = Verdict("north", "a study", "00", finished=True, went_on=[200, 600])
+    show_verdict(screen, verdict)
+    assert "went on     after iterations 200, 600, where it had stopped\n" in out.getvalue()
+    show_verdict(screen, replace(verdict, went_on=[]))
+    assert out.getvalue().count("went on") == 1

@@ -28,6 +28,7 @@ from run_sites import (
 import cohortium
 from cohortium.learn import Model
 from cohortium.net import create_identity, load_identity
+from cohortium.screen import megabytes
 
 
 @dataclass
@@ -242,7 +243,7 @@ def test_three_processes_that_join_have_the_simulations_model(
             f"{name}: connecting to all parties",
             f"{name}: agreeing on features",
             *common,
-            "Form of the training: dual (41 rounds, 0.0 MB, 0.2 s predicted).",
+            "Form of the training: dual (about 41 rounds, 0.0 MB, 0.2 s predicted).",
             "Will be revealed to north, south: bounds, 1.",
             "Will be revealed to north, south: model, 28 × 1.",
             f"{name}: sharing masked data",
@@ -251,7 +252,10 @@ def test_three_processes_that_join_have_the_simulations_model(
             f"{name}: checking the stated bounds",
             f"{name}: revealing the results",
         ]
-        assert told[-4].startswith(f"{name}: done · iteration 12/12 · 25 rounds · ")
+        record = json.loads((tmp_path / f"out-{name}" / "record.json").read_text())
+        sent = megabytes(sum(record["link_bytes"]["sent"].values()))
+        rounds = f"{record['rounds']} rounds"
+        assert told[-4] == f"{name}: done · iteration 12/12 · {rounds} · {sent} sent"
         assert told[-3:] == [
             f"Received out-{name}/model.json",
             f"The record of this run is out-{name}/record.json",

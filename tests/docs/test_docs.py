@@ -58,5 +58,12 @@ def test_every_error_code_is_in_troubleshooting_with_its_exit_code() -> None:
 
 def test_every_exit_code_is_in_formats() -> None:
     text = (DOCS / "formats.md").read_text(encoding="utf-8").partition("## Exit codes")[2]
-    listed = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
-    assert {each.exit_code for each in errors()} | {0, 130} == listed
+    rows = re.findall(r"^\| (\d+) \| ([^|]*) \|", text, re.MULTILINE)
+    assert {each.exit_code for each in errors()} | {0, 130} == {int(code) for code, _ in rows}
+    # "COH-401, COH-402" or "COH-403 to COH-407".
+    listed = {}
+    for exit_code, codes in rows:
+        for first, last in re.findall(r"COH-(\d+)(?: to COH-(\d+))?", codes):
+            for number in range(int(first), int(last or first) + 1):
+                listed[f"COH-{number:03d}"] = int(exit_code)
+    assert listed == {each.code: each.exit_code for each in errors()}

@@ -1,21 +1,26 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from markupsafe import escape
 from report_pages import HOSTILE, Finished
 from run_sites import parsed, study_text
 from sklearn.metrics import roc_auc_score
 
 from cohortium.errors import AuditError
+from cohortium.learn import ModelCovariate
 from cohortium.report import read_run, write_reports
 from cohortium.report.finished import FinishedRun
 from cohortium.report.measures import Counts, best_strength, roc, wilson
-from cohortium.report.page import render_page
+from cohortium.report.page import page_contents, render_page
+from cohortium.report.rendering import page_environment
 from cohortium.report.tensorboard import FOLDER, write_events
 from cohortium.report.twin import TwinResult, compare_with_twin
 from cohortium.study.schema import OutputSection
@@ -120,6 +125,86 @@ def test_the_twin_is_near_and_a_cut_shape_is_said(run: FinishedRun) -> None:
     assert found.secure_auc == pytest.approx(found.clear_auc, abs=0.01)
     assert found.clear_auc > 0.5
     assert not compare_with_twin(run.study.study, 500, 30).whole
+    model = run.study.study.model
+    three = model.model_copy(update={"l2": [1.0, 2.0, 10.0]})
+    few = model.model_copy(update={"iterations": 3})
+    for other in (three, few.model_copy(update={"l2": [3.0, 1.0, 2.0]})):
+        study = run.study.study.model_copy(update={"model": other})
+        assert not compare_with_twin(study, 48, 30).whole
+    # Several λ in another order are the same.
+    turned = run.study.study.model_copy(update={"model": few.model_copy(update={"l2": [9.0, 1.0]})})
+    assert compare_with_twin(turned, 48, 30).whole
+
+
+def card_of(run: FinishedRun, twin: TwinResult) -> str:
+    template = page_environment().get_template("model-card.md")
+    # As a reader of Markdown sees it.
+    return re.sub(r"\\(.)", r"\1", template.render(**page_contents(run, twin)))
+
+
+def with_model(run: FinishedRun, **changes: Any) -> FinishedRun:
+    """Return the run as if its one model were another."""
+    name, model = next(iter(run.models.items()))
+    return replace(run, models={name: replace(model, **changes)})
+
+
+def test_what_is_not_penalised_is_in_the_formula_and_in_a_table(run: FinishedRun) -> None:
+    twin = TwinResult(1, 1, 1, (1.0,), True)
+    covariates = (
+        ModelCovariate("age", (0.0125,), (0.0, 100.0)),
+        ModelCovariate("sex", (-0.5, 0.25), None, ("f", "m<b>", "x")),
+    )
+    sites = {"north": 0.0, "south": -0.75}
+    adjusted = with_model(run, intercept=-0.23, covariates=covariates, sites=sites)
+    page, card = render_page(adjusted, twin), card_of(adjusted, twin)
+    formula = (
+        "P(BCR/ABL) = 1 / (1 + exp(−(x · weights + covariates · their weights + effect of the "
+        "site − 0.2300)))"
+    )
+    assert formula in page
+    assert formula in card
+    rows = [
+        ("age", "a unit more, from 0 to 100", "+0.0125"),
+        ("sex", "f", "+0"),
+        ("sex", "m<b>", "-0.5"),
+        ("sex", "x", "+0.25"),
+        ("site", "north", "+0"),
+        ("site", "south", "-0.75"),
+    ]
+    for name, of, weight in rows:
+        assert f"| {name} | {of} | {weight} |" in card
+        cell = f'<td>{escape(of)}</td><td class="number">{weight}</td>'
+        assert f'<th scope="row">{name}</th>{cell}' in page
+    assert "takes `--site`, one of north, south" in card
+    plain = with_model(run, intercept=0.5)
+    page, card = render_page(plain, twin), card_of(plain, twin)
+    assert "exp(−(x · weights + 0.5000))" in page
+    assert "Effects that are not penalised" not in page + card
+    assert "--site" not in card
+    linear = with_model(run, intercept=-1.5, positive=None, negative=None, label="dose")
+    assert "dose = x · weights − 1.5000, with" in render_page(linear, twin)
+
+
+@pytest.mark.parametrize(
+    ("standardise", "told"),
+    [
+        ("site", "not a single sample"),
+        ("pooled", "takes single samples too: what they are prepared by is in the model"),
+        ("allele-frequency", "takes single samples too: what they are prepared by"),
+        ("none", "takes single samples too, if no value is missing"),
+    ],
+)
+def test_the_card_says_whether_a_single_sample_can_be_predicted(
+    run: FinishedRun, standardise: str, told: str
+) -> None:
+    prepared = with_model(run, preparation={"standardise": standardise})
+    card = card_of(prepared, TwinResult(1, 1, 1, (1.0,), True))
+    assert told in card
+    assert ("not a single sample" in card) == (standardise == "site")
+
+
+def test_a_run_that_never_stopped_says_nothing_of_it(finished: Finished) -> None:
+    assert "went on after" not in finished.pages["north"]
 
 
 def test_tensorboard_has_what_was_revealed_and_the_phases(
@@ -183,3 +268,39 @@ def test_the_twin_of_an_adjusted_study_leaves_covariates_out() -> None:
     found = compare_with_twin(study, 60, 30)
     assert not found.refusal
     assert found.difference < 0.005
+    assert found.left_out == ("covariates", "site effects")
+
+
+def test_what_the_twin_leaves_out_is_said(run: FinishedRun) -> None:
+    rules = (
+        "[preparation]\nvalue_bound = 32.0\n[filter]\nmax_missing = 0.1\n"
+        '[selection]\nby = "variance"\ntop = 8\n[validation]\nfolds = 3\n'
+    )
+    told = "".join(
+        f'[[reveal]]\nwhat = "{what}"\nto = ["north", "south"]\n'
+        for what in ("kept_features", "selected_features", "auc")
+    )
+    found = compare_with_twin(parsed(study_text(iterations=5) + rules + told).study, 48, 30)
+    assert (found.features, found.whole) == (8, False)
+    assert found.left_out == ("the filter", "the selection of features", "cross-validation")
+    page = render_page(run, found)
+    assert "Left out of both: the filter, the selection of features, cross-validation." in page
+    assert "8 features, 5 iterations, λ = 1: cut down from the run's shape" in page
+    assert "Left out" not in render_page(run, TwinResult(1, 1, 1, (1.0,), True))
+
+
+@pytest.mark.parametrize(
+    ("standardise", "unit"),
+    [
+        ("site", "standard deviation"),
+        ("pooled", "standard deviation"),
+        ("allele-frequency", "√(2p(1 − p)) alleles"),
+        ("none", "unit, as measured"),
+    ],
+)
+def test_what_a_weight_is_for_one_of(run: FinishedRun, standardise: str, unit: str) -> None:
+    prepared = with_model(run, preparation={"standardise": standardise})
+    page = render_page(prepared, TwinResult(1, 1, 1, (1.0,), True))
+    assert f"The 20 largest weights, per {unit}." in page
+    assert f"weight (per {unit})" in page
+    assert "among correlated features" in page

@@ -168,6 +168,33 @@ def test_the_log_of_a_run_that_stopped_goes_on_in_the_next(tmp_path: Path) -> No
     (tmp_path / AUDIT_FILE).write_bytes(b"".join(line + b"\n" for line in lines))
 
 
+def test_where_a_run_went_on_after_a_crash(tmp_path: Path) -> None:
+    def verified(*events: tuple[str, dict[str, object]]) -> list[int]:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        for kind, facts in events:
+            AuditLog(folder).add(kind, **facts)
+        return verify_run(folder).went_on
+
+    start = ("started", {"party": "a", "study": "s", "study_digest": "0", "simulated": False})
+    shared = ("checkpoint", {"name": "before sharing", "session": "0"})
+
+    def goes_on(done: object, run: str = "r") -> tuple[str, dict[str, object]]:
+        return "goes on", {"iterations": done, "run": run}
+
+    begun = [start, shared, ("stopped", {})]
+    assert verified(*begun) == []
+    # A session that did not come to the sharing in between changes nothing.
+    twice = [*begun, start, goes_on(200), shared, start, start, goes_on(600), shared]
+    assert verified(*twice) == [200, 600]
+    anew = [*twice, *begun]
+    assert verified(*anew) == []
+    assert verified(*anew, start, goes_on(50, "another")) == [50]
+    assert verified(*twice, start, goes_on(50, "another"), shared) == [50]
+    with pytest.raises(AuditError, match="form of an audit log"):
+        verified(start, goes_on("6"))
+
+
 def test_a_line_that_a_power_failure_left_incomplete_is_cut(run: Path) -> None:
     path = run / AUDIT_FILE
     whole = path.read_bytes()

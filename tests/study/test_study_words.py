@@ -12,7 +12,7 @@ from run_sites import study_text
 from test_study_schema import STUDY
 
 from cohortium.errors import StudyError
-from cohortium.study import describe, load_study, new_study, parse_study
+from cohortium.study import DisclosureLedger, describe, load_study, new_study, parse_study
 from cohortium.study.locating import line_of
 from cohortium.study.schema import Study
 from cohortium.study.template import template
@@ -75,6 +75,25 @@ def test_who_does_and_learns_what() -> None:
     assert "model – the weight of every feature" in text
     assert "class counts" in text
     assert "does not collude with any of north, south" in text
+
+
+def test_whose_weights_are_told() -> None:
+    bound = STUDY.replace("clip = 8.0", "clip = 8.0\nvalue_bound = 32.0")
+    rule = '\n[selection]\nby = "variance"\ntop = 8\n'
+    readers = parse_study(STUDY).study.reveal[0].to
+    told = "".join(
+        f'[[reveal]]\nwhat = "{what}"\nto = {list(readers)}\n'
+        for what in ("kept_features", "selected_features")
+    ).replace("'", '"')
+    filtered = told.partition('[[reveal]]\nwhat = "selected')[0]
+    sieve = "\n[filter]\nmax_missing = 0.1\n"
+    assert "the weight of every kept feature, and" in words(STUDY + sieve + filtered)
+    selected = bound + rule + told[len(filtered) :]
+    assert "the weight of every selected feature, and" in words(selected)
+    assert "the weight of every selected feature, and" in words(bound + rule + sieve + told)
+    remark = "model; 0 for all features but the 8 selected."
+    assert remark in "\n".join(DisclosureLedger.of(parse_study(selected).study).lines())
+    assert "but the" not in "\n".join(DisclosureLedger.of(parse_study(STUDY).study).lines())
 
 
 def test_allele_frequencies_in_words() -> None:

@@ -24,7 +24,10 @@ _MOST_HELD = 1 << 25
 
 @dataclass(frozen=True)
 class Cost:
-    """What a training takes of a computing party: rounds, bytes to each other, multiplications."""
+    """About what a training takes of a computing party: rounds, bytes to each other, products.
+
+    Metrics are not in it: they take either form as many. ``check`` forecasts the whole run.
+    """
 
     rounds: int
     sent: float
@@ -36,7 +39,7 @@ class Cost:
         return self.rounds * _ROUND + self.sent * _BYTE + self.multiplications * _MULTIPLICATION
 
     def __str__(self) -> str:
-        return f"{self.rounds:,} rounds, {self.sent / 1e6:.1f} MB, {self.seconds:.1f} s"
+        return f"about {self.rounds:,} rounds, {self.sent / 1e6:.1f} MB, {self.seconds:.1f} s"
 
 
 def dual_cost(plan: DualPlan) -> Cost:

@@ -22,15 +22,15 @@ _TEXTS = {
 }
 
 
-def weights_figure(names: Sequence[str], weights: Sequence[float]) -> str:
-    """Return horizontal bars of signed weights, the first on top."""
+def weights_figure(names: Sequence[str], weights: Sequence[float], unit: str) -> str:
+    """Return horizontal bars of signed weights for each ``unit`` of a value, the first on top."""
     axes = axes_of(0.7 + 0.21 * len(names))
     colours = [COLOURS["first" if weight > 0 else "second"] for weight in weights]
     places = range(len(names))
     axes.barh(places, weights, color=colours, height=0.7)
     axes.axvline(0.0, color=COLOURS["ink"], linewidth=0.8)
     axes.set_yticks(places, [short(name) for name in names], parse_math=False)
-    axes.set_xlabel("weight (per standard deviation)")
+    axes.set_xlabel(f"weight (per {unit})")
     # More would touch each other: small weights have long labels.
     axes.locator_params(axis="x", nbins=5)
     axes.invert_yaxis()

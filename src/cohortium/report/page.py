@@ -23,6 +23,14 @@ from cohortium.study import describe
 # A page of more rows becomes slow; the model's file has all.
 MOST_WEIGHTS = 2000
 _DRAWN_WEIGHTS = 20
+# What a weight is for one of, by how values are standardised; of secret moments the model is for
+# values that are not.
+_UNITS = {
+    "site": "standard deviation",
+    "pooled": "standard deviation",
+    "allele-frequency": "√(2p(1 − p)) alleles",
+    "none": "unit, as measured",
+}
 
 
 def render_page(run: FinishedRun, twin: TwinResult) -> str:
@@ -98,8 +106,11 @@ def _model(run: FinishedRun, best: Best | None) -> dict[str, Any] | None:
     order = np.argsort(-np.abs(model.weights), kind="stable")
     largest = [int(place) for place in order[:MOST_WEIGHTS]]
     drawn = largest[:_DRAWN_WEIGHTS]
+    unit = _UNITS.get(str(model.preparation.get("standardise")), "unit")
     figure = figures.weights_figure(
-        [model.features[place] for place in drawn], [float(model.weights[place]) for place in drawn]
+        [model.features[place] for place in drawn],
+        [float(model.weights[place]) for place in drawn],
+        unit,
     )
     return {
         "file": shown,
@@ -107,8 +118,39 @@ def _model(run: FinishedRun, best: Best | None) -> dict[str, Any] | None:
         "rows": [(model.features[place], float(model.weights[place])) for place in largest],
         "figure": Markup(figure),  # noqa: S704 - drawn here, names escaped by ElementTree
         "drawn": len(drawn),
+        "unit": unit,
+        "formula": _formula(model),
+        "unpenalised": _unpenalised(model),
         "all": [(name, each, _norm(each)) for name, each in run.models.items()],
     }
+
+
+def _formula(model: Model) -> str:
+    """Return what the model predicts, as a formula of prepared values x."""
+    terms = "x · weights"
+    if model.covariates:
+        terms += " + covariates · their weights"
+    if model.sites:
+        terms += " + effect of the site"
+    terms += f" {'−' if model.intercept < 0 else '+'} {abs(model.intercept):.4f}"
+    if model.kind == "linear":
+        return f"{model.label or 'label'} = {terms}"
+    return f"P({model.positive}) = 1 / (1 + exp(−({terms})))"
+
+
+def _unpenalised(model: Model) -> list[tuple[str, str, float]]:
+    """Return the weights of covariates and sites: whose, of which level or unit, and the number."""
+    rows = []
+    for covariate in model.covariates:
+        if covariate.range is not None:
+            low, high = covariate.range
+            unit = f"a unit more, from {low:g} to {high:g}"
+            rows.append((covariate.name, unit, covariate.weights[0]))
+        else:
+            weights = (0.0, *covariate.weights)
+            pairs = zip(covariate.levels, weights, strict=True)
+            rows += [(covariate.name, level, weight) for level, weight in pairs]
+    return rows + [("site", name, effect) for name, effect in model.sites.items()]
 
 
 def _norm(model: Model) -> float:

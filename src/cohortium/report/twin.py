@@ -34,6 +34,7 @@ _Rows = tuple[NDArray[np.float64], NDArray[np.int64]]
 class TwinResult:
     """How the two trainings differ, or why there is no comparison (``refusal``).
 
+    ``whole``: its shape is the run's. ``left_out`` are steps of the study that it does without.
     ``difference`` is the largest of a weight, relative to the largest weight of the same λ;
     ``intercept`` the largest of an intercept; AUCs are on 200 other made-up samples.
     """
@@ -43,6 +44,7 @@ class TwinResult:
     iterations: int
     l2: tuple[float, ...]
     whole: bool
+    left_out: tuple[str, ...] = ()
     difference: float = 0.0
     intercept: float = 0.0
     secure_auc: float = 0.0
@@ -58,9 +60,8 @@ def compare_with_twin(study: Study, samples: int, features: int) -> TwinResult:
     without folds and covariates. Where features are selected, on as many as are selected.
     """
     model = study.model
-    if study.selection is not None:
-        features = min(features, study.selection.top)
-    rows, width = min(samples, _MOST_SAMPLES), min(features, _MOST_FEATURES)
+    top = features if study.selection is None else study.selection.top
+    rows, width = min(samples, _MOST_SAMPLES), min(features, top, _MOST_FEATURES)
     steps = min(model.iterations, _MOST_ITERATIONS)
     strengths = sorted({min(model.l2), max(model.l2)})
     made_up = study.model_copy(
@@ -78,7 +79,8 @@ def compare_with_twin(study: Study, samples: int, features: int) -> TwinResult:
         }
     )
     whole = (rows, width, steps) == (samples, features, model.iterations)
-    shape = TwinResult(rows, width, steps, tuple(strengths), whole)
+    whole = whole and strengths == sorted(model.l2)
+    shape = TwinResult(rows, width, steps, tuple(strengths), whole, _left_out(study))
     owners = study.with_role("data")
     sizes = {name: len(part) for name, part in zip(owners, _split(rows, len(owners)), strict=True)}
     sizes = {name: size for name, size in sizes.items() if size}
@@ -109,6 +111,18 @@ def compare_with_twin(study: Study, samples: int, features: int) -> TwinResult:
         secure_auc=_auc(secure[:, place], others),
         clear_auc=_auc(clear[:, place], others),
     )
+
+
+def _left_out(study: Study) -> tuple[str, ...]:
+    """Return in words what the study does and its twin does not."""
+    steps = {
+        "the filter": study.filter is not None,
+        "the selection of features": study.selection is not None,
+        "covariates": bool(study.data.covariates),
+        "site effects": study.model.site_indicators,
+        "cross-validation": study.validation is not None,
+    }
+    return tuple(step for step, there in steps.items() if there)
 
 
 def _auc(weights: NDArray[np.float64], rows: _Rows) -> float:

@@ -237,7 +237,9 @@ def _run(
             store.remove()
         log.checkpoint("finished", mesh, setup.identity, certificates)
         mesh.close(deadline=study.study.deadline)
-    tell({"event": "done", "models": [str(path) for path in paths]})
+    # Of the whole run, as in the record: the last iteration's event lacks what came after it.
+    rounds, sent = protocol.counters.rounds, sum(link_bytes["sent"].values())
+    tell({"event": "done", "models": list(map(str, paths)), "rounds": rounds, "bytes": sent})
     return paths
 
 

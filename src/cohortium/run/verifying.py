@@ -32,8 +32,6 @@ _OTHER_KINDS = frozenset(
         "phase",
         "to be revealed",
         "filtered",
-        "checkpoint",
-        "goes on",
         "authorised",
         "stopped",
     }
@@ -43,7 +41,10 @@ _REMEDY = "The record was changed or damaged after it was written: do not rely o
 
 @dataclass
 class Verdict:
-    """What an intact record says: who ran what, whether it was finished, and what is missing."""
+    """What an intact record says: who ran what, whether it was finished, and what is missing.
+
+    ``went_on``: after how many iterations the last run went on after each crash, in order.
+    """
 
     party: str
     study: str
@@ -52,6 +53,7 @@ class Verdict:
     simulated: bool = False
     finished: bool = False
     events: int = 0
+    went_on: list[int] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     revealed: list[dict[str, Any]] = field(default_factory=list)
 
@@ -75,14 +77,16 @@ def verify_run(directory: Path) -> Verdict:
 def _verify(directory: Path, lines: list[bytes]) -> Verdict:
     verdict: Verdict | None = None
     certificates: dict[str, str] = {}
-    agreed = False
+    agreed = resumed = False
+    # Each session after a crash: the iterations that were done, and the run that they are of.
+    resumptions: list[tuple[int, str]] = []
     events = _chained(directory / AUDIT_FILE, lines)
     for number, event in enumerate(events):
         kind = event["event"]
         if kind == "started":
             verdict = Verdict(event["party"], event["study"], event["study_digest"])
             verdict.simulated = bool(event["simulated"])
-            certificates, agreed = {}, False
+            certificates, agreed, resumed = {}, False, False
         if verdict is None:
             raise ValueError("the log does not begin with a start")
         if kind == "connected":
@@ -90,6 +94,14 @@ def _verify(directory: Path, lines: list[bytes]) -> Verdict:
             verdict.fingerprints = {name: fingerprint(pem) for name, pem in certificates.items()}
         elif kind == "agreed":
             agreed = True
+        elif kind == "goes on":
+            resumed = True
+            if not isinstance(event["iterations"], int):
+                raise TypeError("iterations that are no number")
+            resumptions.append((event["iterations"], str(event["run"])))
+        elif kind == "checkpoint":
+            # A session that does not go on has begun anew.
+            resumptions = resumptions if resumed else []
         elif kind == "countersigned":
             before = events[number - 1]
             if before["event"] != "checkpoint":
@@ -109,6 +121,7 @@ def _verify(directory: Path, lines: list[bytes]) -> Verdict:
     if agreed:
         _check_study(directory, verdict, certificates)
     verdict.events = len(events)
+    verdict.went_on = [done for done, run in resumptions if run == resumptions[-1][1]]
     return verdict
 
 

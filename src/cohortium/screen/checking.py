@@ -148,6 +148,9 @@ def show_verdict(console: Console, verdict: Verdict) -> None:
         ("party", verdict.party),
         ("files", ", ".join(verdict.files) or "none written"),
     ]
+    if verdict.went_on:
+        done = ", ".join(map(str, verdict.went_on))
+        facts.append(("went on", f"after iterations {done}, where it had stopped"))
     for name, value in verdict.fingerprints.items():
         facts.append(("certificate", f"{name} {value}"))
     for entry in verdict.revealed:

@@ -61,7 +61,7 @@ class RunScreen:
             *columns, console=console, disable=not console.is_terminal, transient=True
         )
         self._task: TaskID | None = None
-        self._detail = ""
+        self._iteration = ""
 
     def __enter__(self) -> RunScreen:
         self._progress.start()
@@ -90,15 +90,20 @@ class RunScreen:
             if not self._console.is_terminal:
                 self._line(name)
         elif event["event"] == "iteration":
-            parts = [f"iteration {event['done']}/{event['total']}", f"{event['rounds']} rounds"]
-            if self._console.width < _NARROW:
-                parts.pop()
-            self._detail = " · ".join([*parts, f"{megabytes(event['bytes'])} sent"])
+            self._iteration = f"iteration {event['done']}/{event['total']}"
             self._progress.update(
-                self._task, completed=event["done"], total=event["total"], detail=self._detail
+                self._task,
+                completed=event["done"],
+                total=event["total"],
+                detail=self._so_far(self._iteration, event),
             )
         elif event["event"] == "done":
-            self._line(" · ".join(filter(None, ("done", self._detail))))
+            self._line(self._so_far(" · ".join(filter(None, ("done", self._iteration))), event))
+
+    def _so_far(self, text: str, event: Mapping[str, Any]) -> str:
+        """Return the text with an event's rounds, where there is room, and bytes."""
+        rounds = "" if self._console.width < _NARROW else f" · {event['rounds']} rounds"
+        return f"{text}{rounds} · {megabytes(event['bytes'])} sent"
 
     def _note(self, party: str, event: Mapping[str, Any]) -> None:
         text = event["text"]

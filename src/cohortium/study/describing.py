@@ -20,8 +20,6 @@ _ROLES = {
     "receive": "receives results",
 }
 _WHAT = {
-    "model": "the weight of every feature, and the intercept",
-    "feature_statistics": "the mean and the variance of every feature over all samples",
     "selected_features": "the names of the features that are selected by all samples",
     "kept_features": "of every feature whether it passes the filter, not by which rule it fails",
     "accuracy": "the share of held-out samples that are told right, for each λ",
@@ -81,8 +79,14 @@ def _reveals(study: Study) -> list[str]:
 
 def _what(study: Study, what: str) -> str:
     """Return in words what a reveal is."""
-    if what == "feature_statistics" and study.preparation.by_frequency:
-        return "the allele frequency of every variant over all observed genotypes"
+    kept = " kept" * (study.filter is not None)
+    if what == "model":
+        which = " selected" if study.selection is not None else kept
+        return f"the weight of every{which} feature, and the intercept"
+    if what == "feature_statistics":
+        if study.preparation.by_frequency:
+            return f"the allele frequency of every{kept} variant over all observed genotypes"
+        return f"the mean and the variance of every{kept} feature over all samples"
     return _WHAT[what]
 
 

@@ -126,8 +126,8 @@ def _adjusted(study: Study) -> list[str]:
         first, *others = study.with_role("data")
         lines.append(
             f"{', '.join(others)} "
-            f"{'has an effect' if len(others) == 1 else 'have an effect each'}, relative to {first}, "
-            "which is not penalised."
+            f"{'has an effect' if len(others) == 1 else 'have an effect each'}, relative to "
+            f"{first}, which is not penalised."
         )
     return lines
 

@@ -30,7 +30,8 @@ class Disclosure:
 
     ``shape`` is None until sizes are agreed. Counts below ``minimum_count``, if it is stated, are
     suppressed before they are revealed. ``sha256`` is of the revealed numbers, as 64-bit
-    floats, little-endian, row by row; None at a party that does not receive them.
+    floats, little-endian, row by row; None at a party that does not receive them. ``remark`` is
+    what the shape does not tell.
     """
 
     what: str
@@ -39,6 +40,7 @@ class Disclosure:
     shape: tuple[int, ...] | None = None
     time: str | None = None
     sha256: str | None = None
+    remark: str = ""
 
     def facts(self) -> dict[str, Any]:
         """Return the entry for a record; ``bytes`` is what a computing party sends a receiver."""
@@ -61,6 +63,8 @@ class Disclosure:
             text += f", {_words(self.shape)}"
         if self.minimum_count is not None:
             text += f"; counts under {self.minimum_count} are suppressed"
+        if self.remark:
+            text += f"; {self.remark}"
         return f"{text}."
 
 
@@ -87,7 +91,11 @@ class DisclosureLedger(Ledger):
         """
         allowed: dict[str, Sequence[str]] = {"bounds": study.with_role("compute")}
         allowed.update({reveal.what: reveal.to for reveal in study.reveal})
-        return DisclosureLedger(allowed, study.minimum_counts)
+        ledger = DisclosureLedger(allowed, study.minimum_counts)
+        if study.selection is not None and "model" in allowed:
+            top = study.selection.top
+            ledger._entries["model"].remark = f"0 for all features but the {top:,} selected"
+        return ledger
 
     @property
     def allowed(self) -> Mapping[str, Sequence[str]]:
