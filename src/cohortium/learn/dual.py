@@ -24,6 +24,7 @@ from cohortium.learn.dual_plan import CHECK_EVERY, INTERCEPT_EXPONENT, DualPlan
 from cohortium.mpc import (
     InputRequest,
     SecretTensor,
+    add_up,
     concatenate,
     prepare,
     weighted_sum,
@@ -303,7 +304,4 @@ def block_weights(dual: SecretTensor, block: Block) -> SecretTensor:
         stop = start + rows.shape[0]
         products.append(rows.T @ dual[start:stop])
         start = stop
-    total = products[0]
-    for product in products[1:]:
-        total = total + product
-    return total
+    return add_up(products)

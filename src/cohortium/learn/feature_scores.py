@@ -9,7 +9,7 @@ rounds and errors: docs/protocol.md, "Selecting features".
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from cohortium.learn.selection_rule import VARIANCE, ClassSums, SelectionRule
 from cohortium.mpc import (
     InputRequest,
     SecretTensor,
+    add_up,
     concatenate,
     prepare,
     secret_inputs,
@@ -116,8 +117,8 @@ def _totals(
             twice = (sums[place + 1] * between_means).times_power_of_two(1)
             sums.append(share * between_means)
             squares += [twice, share * squared]
-    sums_total = _sum(sums).with_bound(2 * bound).rescale(bits)
-    return _Totals(_sum(counts), sums_total, _sum(squares).with_bound(4 * bound**2), exponent)
+    sums_total = add_up(sums).with_bound(2 * bound).rescale(bits)
+    return _Totals(add_up(counts), sums_total, add_up(squares).with_bound(4 * bound**2), exponent)
 
 
 class _Part(NamedTuple):
@@ -250,11 +251,3 @@ def _of_counts(totals: _Totals, plan: DualPlan) -> tuple[SecretTensor, SecretTen
 def _power(rule: SelectionRule) -> int:
     """Return the exponent of the power of two that the bound does not exceed."""
     return math.ceil(math.log2(rule.value_bound))
-
-
-def _sum(tensors: Sequence[SecretTensor]) -> SecretTensor:
-    """Return the sum of one tensor or more."""
-    total = tensors[0]
-    for tensor in tensors[1:]:
-        total = total + tensor
-    return total

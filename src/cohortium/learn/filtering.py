@@ -23,6 +23,7 @@ from cohortium.errors import FixedPointOverflowError
 from cohortium.mpc import (
     InputRequest,
     SecretTensor,
+    add_up,
     concatenate,
     less,
     prepare,
@@ -161,10 +162,7 @@ def _totals(
             name = f"{kind} of {owner}, block {place}"
             requests.append(InputRequest(name, owner, counts, shape, bits, bound))
     shared, kinds = secret_inputs(protocol, requests), len(plan.counted)
-    totals = shared[:kinds]
-    for start in range(kinds, len(shared), kinds):
-        totals = [total + shared[start + row] for row, total in enumerate(totals)]
-    return totals
+    return [add_up(shared[row::kinds]) for row in range(kinds)]
 
 
 def _kept(plan: FilterPlan, totals: list[SecretTensor]) -> SecretTensor:

@@ -19,7 +19,14 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from cohortium.mpc import InputRequest, SecretTensor, concatenate, secret_inputs, weighted_sum
+from cohortium.mpc import (
+    InputRequest,
+    SecretTensor,
+    add_up,
+    concatenate,
+    secret_inputs,
+    weighted_sum,
+)
 from cohortium.mpc import Protocol as SecureProtocol
 
 FREQUENCY_BITS = 30
@@ -58,14 +65,12 @@ def allele_frequencies(
             parts = np.stack([alleles / 2, missing])
         name, shape = f"allele counts of {owner}", (2, features)
         requests.append(InputRequest(name, owner, parts, shape, bits, float(count)))
-    first, *others = secret_inputs(protocol, requests)
-    for other in others:
-        first = first + other
+    counted = add_up(secret_inputs(protocol, requests))
     # Rounded down, so that no part of the samples is more than 1.
     share = math.floor(2**factor_bits / total) * 2.0**-factor_bits
-    first = weighted_sum(np.array([share]), [first], factor_bits, bound=1.0)
-    first = first.rescale(FREQUENCY_BITS).with_bound(1.0).prepare()
-    frequency, absent = first[:1], first[1:]
+    parts_of_all = weighted_sum(np.array([share]), [counted], factor_bits, bound=1.0)
+    parts_of_all = parts_of_all.rescale(FREQUENCY_BITS).with_bound(1.0).prepare()
+    frequency, absent = parts_of_all[:1], parts_of_all[1:]
     steps = math.ceil(math.log2(_TERMS_A_SAMPLE * total))
     for _ in range(steps - 1):
         products = [frequency * (absent + 1), absent * absent]

@@ -17,7 +17,7 @@ import numpy as np
 from cohortium.learn.blocks import Block
 from cohortium.learn.dual import AdjustedCohort, Cohort, WeightedCohort, block_weights
 from cohortium.learn.dual_plan import DualPlan
-from cohortium.mpc import InputRequest, SecretTensor, concatenate, prepare, secret_inputs
+from cohortium.mpc import InputRequest, SecretTensor, add_up, concatenate, prepare, secret_inputs
 from cohortium.mpc import Protocol as SecureProtocol
 from cohortium.mpc.functions import less, reciprocal, symmetric
 
@@ -92,7 +92,7 @@ def pooled_rows(
             requests.append(InputRequest(name, owner, content, shape, places, bound))
     shared = secret_inputs(protocol, requests)
     values_of, labels_of, weighted_means, *moments = (shared[kind::kinds] for kind in range(kinds))
-    mean = _sum(weighted_means).with_bound(value_bound)
+    mean = add_up(weighted_means).with_bound(value_bound)
     if counts:
         # 2p(1 − p) of the mean 2p.
         variance = (mean * (2 - mean)).times_power_of_two(-1)
@@ -142,7 +142,7 @@ def _variance(
     between = concatenate([each - mean for each in means]).prepare()
     squares = (between * between).with_bound(4 * bound**2).rescale(2 * bits - 16)
     apart = [squares[place : place + 1] * part for place, part in enumerate(parts)]
-    return _sum([*spreads, *apart]).rescale(2 * bits)
+    return add_up([*spreads, *apart]).rescale(2 * bits)
 
 
 def pooled_gram(rows: PooledRows, plan: DualPlan) -> SecretTensor:
@@ -173,10 +173,3 @@ def raw_weights(
     statement = f"the pooled means move no intercept by more than {most:g}"
     moved = intercept.rescale(_INTERCEPT_BITS) - shift.rescale(_INTERCEPT_BITS)
     return concatenate([weights, moved]), {statement: (shift, most)}
-
-
-def _sum(tensors: Sequence[SecretTensor]) -> SecretTensor:
-    total = tensors[0]
-    for tensor in tensors[1:]:
-        total = total + tensor
-    return total

@@ -1,6 +1,6 @@
 """Secret tensors, functions on them, and the protocols that compute on them."""
 
-from cohortium.mpc.combining import concatenate, prepare, secret_inputs, weighted_sum
+from cohortium.mpc.combining import add_up, concatenate, prepare, secret_inputs, weighted_sum
 from cohortium.mpc.functions import (
     PIECEWISE_SIGMOIDS,
     PiecewiseLinear,
@@ -34,6 +34,7 @@ __all__ = [
     "PiecewiseLinear",
     "Protocol",
     "SecretTensor",
+    "add_up",
     "clip",
     "compare",
     "concatenate",

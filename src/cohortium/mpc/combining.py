@@ -40,6 +40,14 @@ def concatenate(tensors: Sequence[SecretTensor], axis: int = 0) -> SecretTensor:
     return SecretTensor(protocol, value, shape, bits, max(tensor.bound for tensor in tensors))
 
 
+def add_up(tensors: Sequence[SecretTensor]) -> SecretTensor:
+    """Return the sum of one tensor or more; local."""
+    added, *others = tensors
+    for other in others:
+        added = added + other
+    return added
+
+
 def prepare(tensors: Sequence[SecretTensor]) -> None:
     """Do now, in one round for all, the communication that products of these will need."""
     tensors[0].protocol.prepare([tensor.value for tensor in tensors])

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from cohortium.data import (
     AlignmentReport,
@@ -24,6 +24,7 @@ from cohortium.data.builds import build_in_words
 from cohortium.data.variants import Build
 from cohortium.errors import AgreementError, FeatureError, FrameError, LabelError
 from cohortium.net import Mesh
+from cohortium.run.messages import parsed
 
 _SUMMARY_BYTES = 64 << 10
 _NAMES_BYTES = 256 << 20
@@ -136,7 +137,10 @@ def agree(
     mine = None if cohort is None else _summary(cohort, naming, own_folds, build)
     sent = b"" if mine is None else mine.model_dump_json().encode()
     received = _broadcast(mesh, "cohort summary", owners, sent, _SUMMARY_BYTES)
-    summaries = {name: _parse_summary(name, text, mesh) for name, text in received.items()}
+    summaries = {
+        name: parsed(_Summary, text, mesh, name, "a cohort summary")
+        for name, text in received.items()
+    }
     if mine is not None:
         summaries[mesh.name] = mine
     summaries = {name: summaries[name] for name in owners}
@@ -221,17 +225,6 @@ def _broadcast(
     outgoing = dict.fromkeys(mesh.peers, mine) if mesh.name in owners else {}
     incoming = {name: limit for name in owners if name != mesh.name}
     return mesh.exchange_messages(label, outgoing, incoming)
-
-
-def _parse_summary(name: str, text: bytes, mesh: Mesh) -> _Summary:
-    try:
-        return _Summary.model_validate_json(text)
-    except ValidationError:
-        raise FrameError(
-            f"{name} sent a cohort summary that can not be read.",
-            remedy="Check that all sites run the same version.",
-            party=mesh.name,
-        ) from None
 
 
 def _parse_names(name: str, text: bytes, summary: _Summary, mesh: Mesh) -> tuple[str, ...]:

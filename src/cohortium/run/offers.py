@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from cohortium.errors import AgreementError, FrameError
+from cohortium.errors import AgreementError
 from cohortium.net import Mesh
+from cohortium.run.messages import parsed
 
 _MESSAGE_BYTES = 1 << 20
 _ANEW = "join with --fresh at all sites: the training starts from the beginning."
@@ -51,14 +52,7 @@ def exchange_offers(mesh: Mesh, computing: Sequence[str], mine: Offer) -> dict[s
     )
     offers = {mesh.name: mine}
     for name, text in received.items():
-        try:
-            offers[name] = Offer.model_validate_json(text)
-        except ValidationError:
-            raise FrameError(
-                f"{name} sent a list of checkpoints that can not be read.",
-                remedy="Check that all sites run the same version.",
-                party=mesh.name,
-            ) from None
+        offers[name] = parsed(Offer, text, mesh, name, "a list of checkpoints")
     return offers
 
 

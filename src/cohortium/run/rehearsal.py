@@ -39,8 +39,9 @@ from cohortium.run.forecast import (
     of_all_parties,
 )
 from cohortium.run.memory import peak_memory
+from cohortium.run.messages import parsed
 from cohortium.run.planning import fix_shapes, run_training
-from cohortium.run.stating import MESSAGE_BYTES, Planned, StatedSize, parsed
+from cohortium.run.stating import FOR_FORECAST, MESSAGE_BYTES, Planned, StatedSize
 from cohortium.run.together import run_preparation
 from cohortium.study import DisclosureLedger, Study
 
@@ -247,5 +248,7 @@ def _exchange_taken(mesh: Mesh, own: _Taken) -> dict[str, _Taken]:
         dict.fromkeys(mesh.peers, MESSAGE_BYTES),
         deadline=None,
     )
-    taken = {name: parsed(_Taken, name, text, mesh) for name, text in received.items()}
+    taken = {
+        name: parsed(_Taken, text, mesh, name, FOR_FORECAST) for name, text in received.items()
+    }
     return {name: own if name == mesh.name else taken[name] for name in mesh.parties}

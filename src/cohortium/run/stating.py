@@ -8,19 +8,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from cohortium.errors import FrameError
 from cohortium.learn import FilterPlan
 from cohortium.net import Mesh
 from cohortium.run.filtering import filter_plan
+from cohortium.run.messages import parsed
 from cohortium.run.planning import Plan, make_plan
 from cohortium.run.together import check_samples
 from cohortium.study import Study
 
 MESSAGE_BYTES = 64 << 10
+FOR_FORECAST = "a message for the forecast"
 # What an owner states whose data were refused at its own site.
 _REFUSED = b"refused"
 
@@ -31,9 +32,6 @@ class StatedSize:
 
     samples: int
     features: int
-
-
-_Message = TypeVar("_Message", bound=BaseModel)
 
 
 class _Size(BaseModel):
@@ -65,7 +63,7 @@ def exchange_sizes(
     without = [name for name in owners if received[name] == _REFUSED]
     for name in owners:
         if received[name] and name not in without:
-            size = parsed(_Size, name, received[name], mesh)
+            size = parsed(_Size, received[name], mesh, name, FOR_FORECAST)
             stated[name] = StatedSize(size.samples, size.features)
     return stated, without
 
@@ -93,15 +91,3 @@ def plan_rehearsal(study: Study, sizes: Mapping[str, StatedSize], party: str) ->
     check_samples(study, samples, party)
     filtering = filter_plan(study, sum(samples.values()), features)
     return Planned(samples, features, filtering, *make_plan(study, samples, features))
-
-
-def parsed(model: type[_Message], name: str, text: bytes, mesh: Mesh) -> _Message:
-    """Return a party's message for the forecast; FrameError where it can not be read."""
-    try:
-        return model.model_validate_json(text)
-    except ValidationError:
-        raise FrameError(
-            f"{name} sent a message for the forecast that can not be read.",
-            remedy="Check that all sites run the same version.",
-            party=mesh.name,
-        ) from None

@@ -9,8 +9,8 @@ from cohortium.study.complaints import Complaints
 if TYPE_CHECKING:
     from cohortium.study.schema import Study
 
-# What is revealed before the training begins.
-_BEFORE_TRAINING = ("feature_statistics", "kept_features")
+# What is revealed before the training begins, so that no bound of it is known to have held.
+BEFORE_TRAINING = ("feature_statistics", "kept_features")
 
 
 def check_checkpoints(study: Study, complaints: Complaints) -> None:
@@ -18,7 +18,7 @@ def check_checkpoints(study: Study, complaints: Complaints) -> None:
     if study.study.checkpoint_every is None:
         return
     model = study.model
-    early = [reveal.what for reveal in study.reveal if reveal.what in _BEFORE_TRAINING]
+    early = [reveal.what for reveal in study.reveal if reveal.what in BEFORE_TRAINING]
     if model.form == "primal" or model.batch or model.learning_rate or model.momentum:
         why, remedy = "the state of a training in the primal is not kept", "Train in the dual"
     elif early:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 _COUNTS = ("calibration",)
 # Of larger raw values the model's weights would be too small for their unit.
 _LARGEST_SECRETLY_POOLED = 1024.0
-# What is revealed before the training, so that no bound of it is known to have held.
-BEFORE_TRAINING = ("feature_statistics", "kept_features")
 
 
 def check_study(study: Study, source: str, text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from cohortium.study.checks import BEFORE_TRAINING
+from cohortium.study.checkpoint_checks import BEFORE_TRAINING
 from cohortium.study.describing_risks import risks, tells_counts
 from cohortium.study.describing_work import work
 from cohortium.study.loading import StudyFile
